@@ -1,0 +1,26 @@
+/**
+ * What every codec offers. Letters: T frames, D latent channels, N samples.
+ *
+ * A latent frame covers `hopLength` samples; the frame rate is `sampleRate / hopLength`.
+ */
+export interface Codec {
+  readonly sampleRate: number;
+  /** Samples a latent frame covers. */
+  readonly hopLength: number;
+  /** Channels of a latent frame (D). */
+  readonly latentDim: number;
+  /** Mono samples in [-1, 1], [N] -> latents [ceil(N / hopLength), D], row-major. */
+  encode(samples: Float32Array): Promise<Float32Array>;
+  /** A fresh decoder state; any number may be live at once. */
+  createDecoder(): LatentDecoder;
+  free(): void;
+}
+
+/** A causal decoder: chunked output equals whole output at any chunking. */
+export interface LatentDecoder {
+  /** Latents [T, D] -> the samples that are now certain; may be fewer than T * hopLength while the decoder looks ahead. */
+  decode(latents: Float32Array): Promise<Float32Array>;
+  /** The samples held back; total output is then frames * hopLength. */
+  flush(): Promise<Float32Array>;
+  free(): void;
+}
