@@ -141,7 +141,9 @@ async function finished(child: ChildProcess, player: Player): Promise<void> {
   let complaint = '';
   child.stderr?.on('data', (text) => (complaint = `${complaint}${text}`.slice(-1000)));
   const [code] = (await once(child, 'close')) as [number | null];
-  if (code) throw new AudioError(`${player.command}: ${complaint.trim().split('\n').at(-1) || `exit code ${code}`}`);
+  if (!code) return;
+  const reason = complaint.trim().split('\n').at(-1) || `exit code ${code}`;
+  throw new AudioError(reason.startsWith(player.command) ? reason : `${player.command}: ${reason}`);
 }
 
 function isInstalled(command: string, path: string): boolean {

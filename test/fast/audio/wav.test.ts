@@ -11,7 +11,7 @@ const CHANNELS = [
 const MEAN = [0, 0.125, -0.5, 0.5];
 
 describe('WAV reading', () => {
-  const encodings: [string, Partial<WavSpec>, number][] = [
+  const encodings: [string, Omit<WavSpec, 'channels'>, number][] = [
     ['PCM of 8 bits', { code: 1, bits: 8 }, 1 / 128],
     ['PCM of 16 bits', { code: 1, bits: 16 }, 0],
     ['PCM of 24 bits', { code: 1, bits: 24 }, 0],
