@@ -1,0 +1,134 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { tensor, type Tensor } from '@sled-tts/torch';
+import { writeConfig, parseConfig, type SledConfig } from '../model/config.js';
+import { CheckpointError } from '../model/errors.js';
+import {
+  fromFloat32,
+  readSafetensors,
+  toFloat32,
+  writeSafetensors,
+  type SafetensorsArray,
+} from '../model/safetensors.js';
+import { exportParameters, loadParameters, type Parameters } from './parameters.js';
+
+/** Where a run stands. Noise, dropout and batches are drawn from (seed, step), so nothing else is needed to go on. */
+export interface LoopState {
+  /** Steps done. */
+  step: number;
+  epoch: number;
+  /** Batches of the epoch that are done. */
+  batch: number;
+  /** Real frames seen. */
+  frames: number;
+  /** Time spent training, over all processes that took part one after another. */
+  seconds: number;
+}
+
+/** All of a training run. */
+export interface TrainingState {
+  config: SledConfig;
+  parameters: Parameters;
+  /** Averaged weights; null without. */
+  average: Parameters | null;
+  optimizer: { state(): Map<string, Tensor>; loadState(state: ReadonlyMap<string, Tensor>): void };
+  loop: LoopState;
+}
+
+const folderName = (step: number) => `step-${String(step).padStart(8, '0')}`;
+const STEP_FOLDER = /^step-(\d{8,})$/;
+
+/** Folders of whole checkpoints, oldest first. */
+export function listCheckpoints(out: string): string[] {
+  return readdirSync(out).filter((name) => STEP_FOLDER.test(name)).sort().map((name) => join(out, name)); // prettier-ignore
+}
+
+/**
+ * Writes `out/step-N/`: config.json and model.safetensors in the released layout (the averaged weights where there
+ * are any), weights.safetensors (the raw ones), optimizer.safetensors, state.json. The folder is written beside, then
+ * renamed: a killed run leaves the last whole checkpoint. Older ones beyond `keep` are removed.
+ */
+export function saveCheckpoint(
+  out: string,
+  state: TrainingState,
+  extra: Record<string, unknown>,
+  keep: number,
+): string {
+  const target = join(out, folderName(state.loop.step));
+  const temporary = `${target}.part`;
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  const { config, parameters, average } = state;
+  writeJson(join(temporary, 'config.json'), writeConfig(config));
+  writeSafetensors(join(temporary, 'model.safetensors'), exportParameters(config, average ?? parameters), {
+    format: 'pt',
+  });
+  if (average)
+    writeSafetensors(join(temporary, 'weights.safetensors'), exportParameters(config, parameters), { format: 'pt' });
+  writeSafetensors(join(temporary, 'optimizer.safetensors'), arraysOf(state.optimizer.state()));
+  writeJson(join(temporary, 'state.json'), { ...state.loop, ...extra });
+  syncFolder(temporary);
+  rmSync(target, { recursive: true, force: true });
+  renameSync(temporary, target);
+  syncFolder(out);
+  for (const old of listCheckpoints(out).slice(0, -keep)) rmSync(old, { recursive: true, force: true });
+  return target;
+}
+
+function writeJson(path: string, value: unknown): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`, { flush: true });
+}
+
+/** Makes a rename inside the folder survive a power cut. */
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return; // folders cannot be opened there
+  const folder = openSync(path, 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+function arraysOf(tensors: ReadonlyMap<string, Tensor>): Map<string, SafetensorsArray> {
+  return new Map([...tensors].map(([name, t]) => [name, fromFloat32(t.toFloat32Array(), [...t.shape])]));
+}
+
+/** What a checkpoint holds of the network and the loop; `loadOptimizer` gives the rest once there is an optimiser. */
+export function loadCheckpoint(folder: string): Omit<TrainingState, 'optimizer'> & { extra: Record<string, unknown> } {
+  const config = parseConfig(readJson(join(folder, 'config.json')), join(folder, 'config.json'));
+  const load = (name: string) =>
+    loadParameters(config, readSafetensors(join(folder, name)).tensors, join(folder, name));
+  const averaged = readdirSync(folder).includes('weights.safetensors');
+  const { step, epoch, batch, frames, seconds, ...extra } = readJson(
+    join(folder, 'state.json'),
+  ) as unknown as LoopState;
+  return {
+    config,
+    parameters: load(averaged ? 'weights.safetensors' : 'model.safetensors'),
+    average: averaged ? load('model.safetensors') : null,
+    loop: { step, epoch, batch, frames, seconds },
+    extra: extra as Record<string, unknown>,
+  };
+}
+
+/** Gives an optimiser the state that a checkpoint holds. */
+export function loadOptimizer(folder: string, optimizer: TrainingState['optimizer']): void {
+  const { tensors } = readSafetensors(join(folder, 'optimizer.safetensors'));
+  optimizer.loadState(new Map([...tensors].map(([name, array]) => [name, tensor(toFloat32(array), array.shape)])));
+}
+
+function readJson(path: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    throw new CheckpointError(`${path}: ${(error as Error).message}`);
+  }
+}

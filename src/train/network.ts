@@ -1,0 +1,169 @@
+/**
+ * The SLED network on libtorch, for whole sequences (training). The same network on ggml: src/generate/.
+ *
+ * B batch, S positions (text and frames in sequence order), C width, H heads, E = C / H, F feed-forward width,
+ * M predicted frames of the batch, D latent, W head width, N noise.
+ */
+import {
+  arange, cat, dropout, embedding, layerNorm, linear, noGrad, rmsNorm, scaledDotProductAttention, where, type Tensor,
+} from '@sled-tts/torch'; // prettier-ignore
+import type { SledConfig } from '../model/config.js';
+import { ParameterScope, type Parameters } from './parameters.js';
+
+const NORM_EPS = 1e-6; // every LayerNorm of the model; the trunk's RMSNorm takes its own from the config
+
+const affine = (x: Tensor, at: ParameterScope) => linear(x, at.tensor('weight'), at.tensor('bias'));
+const norm = (x: Tensor, at: ParameterScope) =>
+  layerNorm(x, [x.shape[x.shape.length - 1]], at.tensor('weight'), at.tensor('bias'), NORM_EPS);
+const plainNorm = (x: Tensor) => layerNorm(x, [x.shape[x.shape.length - 1]], undefined, undefined, NORM_EPS);
+
+/** Rotary position tables: cos and sin, each [S, E], in rotate-half order. */
+export interface Rotary {
+  cos: Tensor;
+  sin: Tensor;
+}
+
+/** Tables for positions 0 .. S - 1: angle = position * theta^(-2i / E). */
+export function rotaryTables(positions: number, headSize: number, theta: number): Rotary {
+  return noGrad(() => {
+    const exponents = arange(0, headSize / 2, 1, { dtype: 'float32' }).mul(-(2 / headSize) * Math.log(theta));
+    const angles = arange(0, positions, 1, { dtype: 'float32' }).unsqueeze(1).mul(exponents.exp().unsqueeze(0)); // [S, E / 2]
+    const both = cat([angles, angles], 1);
+    return { cos: both.cos(), sin: both.sin() };
+  });
+}
+
+/** x * cos + rotateHalf(x) * sin. x [B, H, S, E] */
+function rotate(x: Tensor, { cos, sin }: Rotary): Tensor {
+  const [left, right] = x.chunk(2, -1);
+  return x.mul(cos.to(x.dtype)).add(cat([right.neg(), left], -1).mul(sin.to(x.dtype)));
+}
+
+/** Queries and keys of one head after rotation, each [B, S, E]: what an alignment loss looks at. */
+export interface HeadView {
+  query: Tensor;
+  key: Tensor;
+}
+
+export class DecoderLayer {
+  private readonly heads: number;
+
+  constructor(
+    private readonly params: ParameterScope,
+    private readonly config: SledConfig,
+  ) {
+    this.heads = config.heads;
+  }
+
+  /** x [B, S, C] -> [B, S, C]. `watch` is told the queries and keys. */
+  forward(x: Tensor, rotary: Rotary, training: boolean, watch?: (query: Tensor, key: Tensor) => void): Tensor {
+    const { dropout: rate } = this.config;
+    x = x.add(dropout(this.attention(this.rms(x, 'attentionNorm'), rotary, training, watch), rate, training));
+    return x.add(dropout(this.feedForward(this.rms(x, 'feedForwardNorm'), training), rate, training));
+  }
+
+  private rms(x: Tensor, name: string): Tensor {
+    return rmsNorm(x, [this.config.width], this.params.at(name).tensor('weight'), this.config.normEps);
+  }
+
+  private attention(x: Tensor, rotary: Rotary, training: boolean, watch?: (q: Tensor, k: Tensor) => void): Tensor {
+    const [B, S, C] = x.shape;
+    const at = this.params.at('attention');
+    const weight = cat(
+      ['query', 'key', 'value'].map((name) => at.at(name).tensor('weight')),
+      0,
+    ); // [3C, C]
+    const parts = linear(x, weight)
+      .view(B, S, 3, this.heads, C / this.heads)
+      .permute(2, 0, 3, 1, 4); // [3, B, H, S, E]
+    const [query, key, value] = [parts.select(0, 0), parts.select(0, 1), parts.select(0, 2)];
+    const [q, k] = [rotate(query, rotary), rotate(key, rotary)];
+    watch?.(q, k);
+    const attended = scaledDotProductAttention(q, k, value, {
+      isCausal: true,
+      dropout: training ? this.config.attentionDropout : 0,
+    });
+    return linear(attended.transpose(1, 2).reshape(B, S, C), at.at('output').tensor('weight'));
+  }
+
+  /** down(silu(gate(x)) * up(x)) */
+  private feedForward(x: Tensor, training: boolean): Tensor {
+    const at = this.params.at('feedForward');
+    const weight = cat([at.at('gate').tensor('weight'), at.at('up').tensor('weight')], 0); // [2F, C]
+    const [gate, up] = linear(x, weight).chunk(2, -1);
+    const hidden = dropout(gate.silu().mul(up), this.config.activationDropout, training);
+    return linear(hidden, at.at('down').tensor('weight'));
+  }
+}
+
+export class EnergyHead {
+  private readonly blocks: ParameterScope[];
+
+  constructor(
+    private readonly params: ParameterScope,
+    config: SledConfig,
+  ) {
+    this.blocks = Array.from({ length: config.headDepth }, (_, i) => params.at(`blocks.${i}`));
+  }
+
+  /** z [M, C] -> [M, W]: the condition, which every sample drawn for these frames shares. */
+  condition(z: Tensor): Tensor {
+    return affine(z, this.params.at('conditionProjection'));
+  }
+
+  /** noise [M, N], condition [M, W] -> one sample of each frame's latent [M, D]. */
+  forward(noise: Tensor, condition: Tensor): Tensor {
+    const y = affine(noise, this.params.at('noiseProjection'));
+    let x = condition;
+    for (const block of this.blocks) {
+      const [shift, scale, gate] = affine(norm(y, block.at('noiseNorm')).silu(), block.at('modulation')).chunk(3, -1);
+      const h = plainNorm(x).mul(scale.add(1)).add(shift); // LN(x) * (1 + scale) + shift
+      x = x.add(gate.mul(affine(affine(h, block.at('first')).silu(), block.at('second'))));
+    }
+    const [shift, scale] = affine(y.silu(), this.params.at('outputModulation')).chunk(2, -1);
+    return affine(plainNorm(x).mul(scale.add(1)).add(shift), this.params.at('output'));
+  }
+}
+
+export class Sled {
+  readonly energyHead: EnergyHead;
+  private readonly root: ParameterScope;
+  private readonly layers: DecoderLayer[];
+
+  constructor(
+    readonly parameters: Parameters,
+    readonly config: SledConfig,
+  ) {
+    this.root = new ParameterScope(parameters);
+    this.layers = Array.from(
+      { length: config.layers },
+      (_, i) => new DecoderLayer(this.root.at(`layers.${i}`), config),
+    );
+    this.energyHead = new EnergyHead(this.root.at('energyHead'), config);
+  }
+
+  /**
+   * Text and frames in sequence order to hidden vectors z [B, S, C]; position t's z predicts what follows it.
+   * tokens [B, S] int64, latents [B, S, D], isFrame [B, S] bool; what a position is not is ignored there.
+   */
+  trunk(
+    { tokens, latents, isFrame }: { tokens: Tensor; latents: Tensor; isFrame: Tensor },
+    {
+      training = false,
+      watch,
+    }: { training?: boolean; watch?: (layer: number, query: Tensor, key: Tensor) => void } = {},
+  ): Tensor {
+    const { width, heads, ropeTheta, normEps } = this.config;
+    const rotary = rotaryTables(tokens.shape[1], width / heads, ropeTheta);
+    const text = embedding(this.root.at('textEmbedding').tensor('weight'), tokens); // [B, S, C]
+    const speech = affine(latents, this.root.at('latentProjection'));
+    let x = norm(where(isFrame.unsqueeze(-1), speech, text.to(speech.dtype)), this.root.at('inputNorm'));
+    this.layers.forEach((layer, i) => (x = layer.forward(x, rotary, training, watch && ((q, k) => watch(i, q, k)))));
+    return rmsNorm(x, [width], this.root.at('outputNorm').tensor('weight'), normEps);
+  }
+
+  /** z [M, C] -> the end-of-speech score before its sigmoid, [M]. */
+  endScore(z: Tensor): Tensor {
+    return linear(z, this.root.at('endHead').tensor('weight')).squeeze(-1);
+  }
+}
