@@ -1,1 +1,14 @@
-export {};
+export * from './create.js';
+export type { DType } from './dtype.js';
+export { op, operatorNames, type Argument, type Operator } from './dispatch.js';
+export * from './functional.js';
+export * as init from './init.js';
+export { keep, liveTensors, scope } from './memory.js';
+export * from './modes.js';
+export { Muon, orthogonalize, type MuonGroup, type MuonOptions } from './muon.js';
+export { TorchError, type NumericArray } from './native.js';
+export { AdamW, clipGradNorm, type AdamWOptions, type OptimizerState, type ParameterGroup } from './optim.js';
+export { Generator } from './random.js';
+export * from './signal.js';
+export { Tensor } from './tensor.js';
+export type { Dims, Operand } from './tensor-math.js';

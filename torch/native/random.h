@@ -1,0 +1,48 @@
+// Generators. Number 0 is libtorch's default CPU generator, the one that operators use when none is named.
+#pragma once
+#include <ATen/CPUGeneratorImpl.h>
+
+#include "binding.h"
+
+namespace sled {
+
+static at::Generator& generatorAt(Call& call, size_t i) {
+  return call.state.generators.at(static_cast<size_t>(call.number(i)));
+}
+
+static napi_value createGenerator(Call& call) {
+  call.state.generators.push_back(at::detail::createCPUGenerator(static_cast<uint64_t>(call.number(0))));
+  return toJs(call.env, static_cast<uint32_t>(call.state.generators.size() - 1));
+}
+
+// seed(generator, seed)
+static napi_value seed(Call& call) {
+  at::Generator& generator = generatorAt(call, 0);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_current_seed(static_cast<uint64_t>(call.number(1)));
+  return nullptr;
+}
+
+// generatorState(generator) -> handle of a uint8 tensor
+static napi_value generatorState(Call& call) {
+  at::Generator& generator = generatorAt(call, 0);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return toJs(call.env, call.state.keep(generator.get_state()));
+}
+
+static napi_value setGeneratorState(Call& call) {
+  at::Generator& generator = generatorAt(call, 0);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  generator.set_state(call.tensor(1));
+  return nullptr;
+}
+
+static void defineRandom(State& state, napi_value exports) {
+  state.generators.push_back(at::detail::getDefaultCPUGenerator());
+  define<createGenerator>(state, exports, "createGenerator");
+  define<seed>(state, exports, "seed");
+  define<generatorState>(state, exports, "generatorState");
+  define<setGeneratorState>(state, exports, "setGeneratorState");
+}
+
+}  // namespace sled

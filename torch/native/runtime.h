@@ -1,0 +1,32 @@
+// Threads, floating point and version.
+#pragma once
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/api/include/torch/version.h>
+
+#include "binding.h"
+
+namespace sled {
+
+static napi_value setNumThreads(Call& call) {
+  at::set_num_threads(static_cast<int>(call.number(0)));
+  return nullptr;
+}
+
+static napi_value getNumThreads(Call& call) { return toJs(call.env, static_cast<uint32_t>(at::get_num_threads())); }
+
+static napi_value setFlushDenormal(Call& call) { return toJs(call.env, at::globalContext().setFlushDenormal(call.flag(0))); }
+
+static napi_value version(Call& call) { return toJs(call.env, std::string(TORCH_VERSION)); }
+
+static napi_value hasCuda(Call& call) { return toJs(call.env, at::globalContext().hasCUDA()); }
+
+static void defineRuntime(State& state, napi_value exports) {
+  define<setNumThreads>(state, exports, "setNumThreads");
+  define<getNumThreads>(state, exports, "getNumThreads");
+  define<setFlushDenormal>(state, exports, "setFlushDenormal");
+  define<version>(state, exports, "version");
+  define<hasCuda>(state, exports, "hasCuda");
+}
+
+}  // namespace sled

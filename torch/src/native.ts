@@ -1,0 +1,61 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** What libtorch refuses: the first line of its message, with the operator's name in front. */
+export class TorchError extends Error {
+  override name = 'TorchError';
+}
+
+/** A typed array that a tensor can be made from or read into. */
+export type NumericArray =
+  Float32Array | Float64Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array | Uint16Array;
+
+/** The addon's functions; tensors are handles, positive integers. See native/*.h for each. */
+export interface Native {
+  sharedBuffer(): Float64Array;
+  setErrorClass(errorClass: typeof TorchError): void;
+  find(name: string, overload: string): string;
+  run(operator: number, argumentCount: number): number;
+  intern(text: string): number;
+  operatorNames(prefix: string): string;
+  create(data: NumericArray, dtype: number, rank: number, copy: number): number;
+  read(handle: number, into: NumericArray, dtype: number): void;
+  item(handle: number): number;
+  describe(handle: number): string;
+  free(count: number): void;
+  report(handle: number): void;
+  liveTensors(): number;
+  backward(handle: number, gradient: number, retainGraph: number): void;
+  grad(handle: number): number;
+  setGrad(handle: number, gradient: number): void;
+  requiresGrad(handle: number): boolean;
+  setRequiresGrad(handle: number, value: number): void;
+  setGradMode(enabled: number): boolean;
+  enterAutocast(dtype: number): number;
+  leaveAutocast(dtype: number): void;
+  createGenerator(seed: number): number;
+  seed(generator: number, seed: number): void;
+  generatorState(generator: number): number;
+  setGeneratorState(generator: number, handle: number): void;
+  setNumThreads(count: number): void;
+  getNumThreads(): number;
+  setFlushDenormal(enabled: number): boolean;
+  version(): string;
+  hasCuda(): boolean;
+}
+
+function load(): Native {
+  const path = fileURLToPath(new URL('../build/torch.node', import.meta.url));
+  try {
+    return createRequire(import.meta.url)(path) as Native;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new Error(`libtorch is not set up: run \`npm run setup:torch\` (${reason})`, { cause: error });
+  }
+}
+
+export const native = load();
+native.setErrorClass(TorchError);
+
+/** Arguments and results of every call travel through this memory, shared with the addon. */
+export const buffer = native.sharedBuffer();

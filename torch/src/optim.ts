@@ -1,0 +1,141 @@
+import { native } from './native.js';
+import { op } from './dispatch.js';
+import { keep, scope } from './memory.js';
+import { noGrad } from './modes.js';
+import { full, zerosLike } from './create.js';
+import type { Tensor } from './tensor.js';
+
+/** Parameters that share a learning rate; `lr` and `weightDecay` may be changed between steps. */
+export interface ParameterGroup {
+  readonly params: readonly Tensor[];
+  lr: number;
+  weightDecay: number;
+}
+
+export interface AdamWOptions {
+  readonly betas?: readonly [number, number];
+  readonly eps?: number;
+}
+
+/** What an optimiser remembers, by name: pass it to `loadState` of one with the same parameters in the same order. */
+export type OptimizerState = Record<string, Tensor>;
+
+const fusedAdamW = op('_fused_adamw_');
+const foreachNorm = op('_foreach_norm', 'Scalar');
+const foreachMul = op('_foreach_mul_', 'Tensor');
+const stack = op('stack');
+
+/** Forgets the gradients of all parameters. */
+export function zeroGrad(groups: readonly ParameterGroup[]): void {
+  for (const { params } of groups) for (const param of params) native.setGrad(param.handle, 0);
+}
+
+/** The parameters that have gradients, with them, in order. Call inside a scope: it frees the gradients' handles. */
+export function withGradients(params: readonly Tensor[]): { index: number; param: Tensor; grad: Tensor }[] {
+  return params.flatMap((param, index) => {
+    const { grad } = param;
+    return grad ? [{ index, param, grad }] : [];
+  });
+}
+
+/** Copies saved tensors into the optimiser's own; throws a RangeError that names what is missing or extra. */
+export function copyState(own: OptimizerState, saved: Readonly<OptimizerState>): void {
+  const missing = Object.keys(own).filter((name) => !(name in saved));
+  const extra = Object.keys(saved).filter((name) => !(name in own));
+  if (missing.length || extra.length)
+    throw new RangeError(`loadState: missing [${missing.join(', ')}], not known [${extra.join(', ')}]`);
+  noGrad(() => {
+    for (const [name, tensor] of Object.entries(own)) tensor.copy_(saved[name]);
+  });
+}
+
+interface Moments {
+  readonly mean: Tensor;
+  readonly square: Tensor;
+  /** Steps taken, float32 [], as libtorch's fused kernel wants it. */
+  readonly steps: Tensor;
+}
+
+/** Adam with decoupled weight decay (Loshchilov and Hutter, 2019), by libtorch's fused kernel. */
+export class AdamW {
+  private readonly moments: Moments[][];
+  private readonly betas: readonly [number, number];
+  private readonly eps: number;
+
+  constructor(
+    readonly groups: readonly ParameterGroup[],
+    { betas = [0.9, 0.999], eps = 1e-8 }: AdamWOptions = {},
+  ) {
+    this.betas = betas;
+    this.eps = eps;
+    this.moments = groups.map(({ params }) => params.map(createMoments));
+  }
+
+  /** Updates every parameter that has a gradient. */
+  step(): void {
+    this.groups.forEach((group, i) => {
+      noGrad(() => scope(() => this.stepGroup(group, this.moments[i])));
+    });
+  }
+
+  private stepGroup({ params, lr, weightDecay }: ParameterGroup, moments: readonly Moments[]): void {
+    const ready = withGradients(params);
+    if (ready.length === 0) return;
+    const of = ready.map(({ index }) => moments[index]);
+    const steps = of.map((moment) => moment.steps.add_(1));
+    fusedAdamW(
+      ready.map(({ param }) => param),
+      ready.map(({ grad }) => grad),
+      of.map(({ mean }) => mean),
+      of.map(({ square }) => square),
+      [],
+      steps,
+      lr,
+      this.betas[0],
+      this.betas[1],
+      weightDecay,
+      this.eps,
+      false,
+      false,
+    );
+  }
+
+  zeroGrad(): void {
+    zeroGrad(this.groups);
+  }
+
+  /** Live tensors, not copies: `0.3.mean`, `0.3.square` and `0.3.steps` for parameter 3 of group 0. */
+  state(): OptimizerState {
+    return Object.fromEntries(
+      this.moments.flatMap((group, i) =>
+        group.flatMap((moments, k) => Object.entries(moments).map(([name, tensor]) => [`${i}.${k}.${name}`, tensor])),
+      ),
+    );
+  }
+
+  loadState(saved: Readonly<OptimizerState>): void {
+    copyState(this.state(), saved);
+  }
+}
+
+function createMoments(param: Tensor): Moments {
+  return noGrad(() => ({
+    mean: keep(zerosLike(param)),
+    square: keep(zerosLike(param)),
+    steps: keep(full([], 0, { device: param.device })),
+  }));
+}
+
+/** Scales all gradients so that their common Euclidean norm is at most `max`; returns the norm before. */
+export function clipGradNorm(params: readonly Tensor[], max: number): number {
+  return noGrad(() =>
+    scope(() => {
+      const grads = withGradients(params).map(({ grad }) => grad);
+      if (grads.length === 0) return 0;
+      const norm = (stack(foreachNorm(grads, 2), 0) as Tensor).norm();
+      // The same small constant as in PyTorch, so that a norm of 0 divides.
+      foreachMul(grads, norm.add(1e-6).pow(-1).mul(max).clamp(null, 1));
+      return norm.item();
+    }),
+  );
+}
