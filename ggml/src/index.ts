@@ -1,1 +1,12 @@
-export {};
+export { Backend, graphComputations, type BackendOptions, type Device } from './backend.js';
+export { BufferType } from './buffer.js';
+export { Context, type AllocateOptions } from './context.js';
+export { GgmlError, ShapeError } from './errors.js';
+export { Ggml, openGgml, type OpenOptions } from './ggml.js';
+export { Graph } from './graph.js';
+export { liveObjects, type NativeKind } from './lifetime.js';
+export type { Ops } from './ops/index.js';
+export { PACKED_TYPES, type PackedType } from './quantize.js';
+export { Tensor, type Dimensions } from './tensor.js';
+export type { TensorData, TensorValues } from './tensor-data.js';
+export { TENSOR_TYPES, type TensorType } from './tensor-type.js';

@@ -1,0 +1,113 @@
+import koffi from 'koffi';
+import { GgmlError } from './errors.js';
+import { NativeOwner } from './lifetime.js';
+import type { Native, Pointer } from './native.js';
+import type { Tensor, TensorStorage } from './tensor.js';
+import { typeInfo, type TensorType } from './tensor-type.js';
+
+/** Offset of `buffer` in struct ggml_tensor. */
+const BUFFER_OFFSET = 8;
+const TENSOR_BYTES_BOUND = 1 << 12;
+const USAGE_WEIGHTS = 1;
+
+/** A kind of memory of a device: its default one, or an extra one such as CPU_REPACK that interleaves weights. */
+export class BufferType {
+  readonly name: string;
+  readonly #known = new Map<string, boolean>();
+
+  constructor(
+    readonly native: Native,
+    readonly pointer: Pointer,
+    readonly device: Pointer,
+    /** True for memory that keeps tensors in a form of its own: written whole, never read, only multiplied by. */
+    readonly interleaved: boolean,
+  ) {
+    this.name = native.ggml.backend_buft_name(pointer);
+  }
+
+  /**
+   * True when a matrix of this type and shape (`ne` order: columns, rows) can live here.
+   * A tensor that an interleaving type cannot hold would end the process at upload, so ask (allocate() does).
+   */
+  supports(type: TensorType, columns: number, rows: number): boolean {
+    typeInfo(type, 'supports');
+    if (!this.interleaved) return true;
+    const key = `${type} ${columns} ${rows}`;
+    let answer = this.#known.get(key);
+    if (answer === undefined) {
+      answer = this.#ask(type, columns, rows);
+      this.#known.set(key, answer);
+    }
+    return answer;
+  }
+
+  /** Builds the product that the weight would serve, with the weight in an empty buffer of this type, and asks. */
+  #ask(type: TensorType, columns: number, rows: number): boolean {
+    const { id, blockSize } = typeInfo(type);
+    if (columns % blockSize || columns < 1 || rows < 1) return false;
+    const { ggml } = this.native;
+    const context = this.native.initContext(TENSOR_BYTES_BOUND);
+    const empty = ggml.backend_buft_alloc_buffer(this.pointer, 0);
+    try {
+      const weight = context && ggml.new_tensor(context, id, 2, [columns, rows]);
+      const input = context && ggml.new_tensor(context, 0, 2, [columns, 1]);
+      const product = weight && ggml.mul_mat(context, weight, input);
+      if (!product || !empty) return false;
+      koffi.encode(weight, BUFFER_OFFSET, 'void*', empty);
+      return ggml.backend_dev_supports_op(this.device, product);
+    } finally {
+      ggml.free(context);
+      if (empty) ggml.backend_buffer_free(empty);
+    }
+  }
+}
+
+/** Memory of weights and caches. Made by Context.allocate; freed with its context. */
+export class WeightBuffer extends NativeOwner implements TensorStorage {
+  readonly owner = this;
+  readonly plain: boolean;
+
+  constructor(
+    readonly bufferType: BufferType,
+    pointer: Pointer,
+    /** Size in bytes. */
+    readonly bytes: number,
+  ) {
+    const { native } = bufferType;
+    super('buffer', 'buffer', () => native.ggml.backend_buffer_free(pointer));
+    this.plain = !bufferType.interleaved;
+  }
+}
+
+/** Puts `tensors` (leaves without memory) into one new, zeroed buffer of `type`. GgmlError when memory is short. */
+export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): WeightBuffer {
+  const { ggml } = type.native;
+  const alignment = ggml.backend_buft_get_alignment(type.pointer);
+  const offsets: number[] = [];
+  let bytes = 0;
+  for (const tensor of tensors) {
+    offsets.push(bytes);
+    const size = ggml.backend_buft_get_alloc_size(type.pointer, tensor.pointer);
+    bytes += Math.ceil(size / alignment) * alignment;
+  }
+  const maximum = ggml.backend_buft_get_max_size(type.pointer);
+  // One alignment of slack: a buffer's base need not be aligned itself.
+  const pointer = bytes < maximum ? ggml.backend_buft_alloc_buffer(type.pointer, bytes + alignment) : null;
+  if (!pointer) {
+    throw new GgmlError(
+      `allocate: ${type.name} has no ${(bytes / 2 ** 20).toFixed(1)} MiB for ${tensors.length} tensors; ` +
+        'use a smaller or more quantized model, or another backend',
+    );
+  }
+  const buffer = new WeightBuffer(type, pointer, bytes);
+  ggml.backend_buffer_clear(pointer, 0);
+  ggml.backend_buffer_set_usage(pointer, USAGE_WEIGHTS);
+  const base = ggml.backend_buffer_get_base(pointer) ?? 0n;
+  const aligned = ((base + BigInt(alignment) - 1n) / BigInt(alignment)) * BigInt(alignment);
+  tensors.forEach((tensor, i) => {
+    const status = ggml.backend_tensor_alloc(pointer, tensor.pointer, aligned + BigInt(offsets[i]));
+    if (status !== 0) throw new GgmlError(`allocate: ${type.name} refused ${tensor.describe()} (status ${status})`);
+    tensor.storage = buffer;
+  });
+  return buffer;
+}

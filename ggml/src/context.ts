@@ -1,0 +1,164 @@
+import type { Backend } from './backend.js';
+import { allocateTensors, type BufferType, type WeightBuffer } from './buffer.js';
+import { GgmlError, ShapeError } from './errors.js';
+import { Graph } from './graph.js';
+import { NativeOwner } from './lifetime.js';
+import type { Native, Pointer } from './native.js';
+import { bindOps, type Ops } from './ops/index.js';
+import { Tensor } from './tensor.js';
+import { typeInfo, type TensorType } from './tensor-type.js';
+
+// Several kernels count elements in 32 bits.
+const MAX_ELEMENTS = 2 ** 31 - 1;
+const FIRST_CHUNK_TENSORS = 128;
+const MAX_CHUNK_TENSORS = 4096;
+
+export interface AllocateOptions {
+  /**
+   * True puts matrices that the backend can interleave (CPU_REPACK: up to 3 times faster products) there, and the rest
+   * into plain memory. Such weights are for mulMat's first operand only, and cannot be read back.
+   */
+  readonly interleave?: boolean;
+}
+
+/**
+ * Holds tensors: their shapes, and after allocate() the memory of its weights. It grows as tensors are made.
+ * Weights and graphs usually have a context each, since free() ends everything that a context made.
+ */
+export class Context extends NativeOwner {
+  /** The operations of this context, to be taken apart: `const { mulMat, add } = context.ops`. */
+  readonly ops: Ops;
+  readonly #tensors: Tensor[] = [];
+  readonly #buffers: WeightBuffer[] = [];
+  readonly #chunks: Pointer[];
+  readonly #tensorBytes: number;
+  #chunkTensors = FIRST_CHUNK_TENSORS / 2;
+  #room = 0;
+
+  /** Made by Ggml.context(). */
+  constructor(readonly native: Native) {
+    const chunks: Pointer[] = [];
+    super('context', 'context', () => {
+      for (const chunk of chunks) native.ggml.free(chunk);
+    });
+    this.#chunks = chunks;
+    this.#tensorBytes = native.ggml.tensor_overhead();
+    this.ops = bindOps(this);
+  }
+
+  /** The tensors of this context, in order of creation. */
+  get tensors(): readonly Tensor[] {
+    return this.#tensors;
+  }
+
+  /** Bytes of the weights allocated so far. */
+  get bytes(): number {
+    return this.#buffers.reduce((sum, buffer) => sum + buffer.bytes, 0);
+  }
+
+  /** A weight, cache or constant of the given dimensions (`ne` order, fastest first); give it memory with allocate(). */
+  tensor(type: TensorType, ne: readonly number[], name?: string): Tensor {
+    const dimensions = checkDimensions('tensor', type, ne);
+    const tensor = this.make('none', [], type, (chunk) =>
+      this.native.ggml.new_tensor(chunk, typeInfo(type).id, 4, dimensions),
+    );
+    if (name !== undefined) tensor.named(name);
+    return tensor;
+  }
+
+  /** An input of a graph: zero until set(), and keeping its values from one computation to the next. */
+  input(type: TensorType, ne: readonly number[], name?: string): Tensor {
+    const tensor = this.tensor(type, ne, name);
+    tensor.isInput = true;
+    tensor.isOutput = true;
+    this.native.ggml.set_input(tensor.pointer);
+    // An input that is no output may be overwritten by later results of the same graph.
+    this.native.ggml.set_output(tensor.pointer);
+    return tensor;
+  }
+
+  /** Gives every weight of this context that has none yet memory on `backend`, zeroed. */
+  allocate(backend: Backend, options: AllocateOptions = {}): void {
+    this.assertAlive('allocate');
+    backend.assertAlive('allocate');
+    const groups = new Map<BufferType, Tensor[]>();
+    for (const tensor of this.#tensors) {
+      if (tensor.op !== 'none' || tensor.isInput || tensor.storage) continue;
+      const type = options.interleave ? placeFor(backend, tensor) : backend.defaultBufferType;
+      const group = groups.get(type);
+      if (group) group.push(tensor);
+      else groups.set(type, [tensor]);
+    }
+    for (const [type, tensors] of groups) this.#buffers.push(allocateTensors(type, tensors));
+  }
+
+  /** An empty graph; see Graph. */
+  graph(): Graph {
+    this.assertAlive('graph');
+    return new Graph(this.native);
+  }
+
+  /** Frees its tensors and weights; graphs made of them can no longer be computed. */
+  override free(): void {
+    if (this.freed) return;
+    this.assertIdle('free');
+    for (const buffer of this.#buffers) buffer.assertIdle('free');
+    super.free();
+    for (const buffer of this.#buffers) buffer.free();
+  }
+
+  /** Makes one tensor by calling ggml. For the operations, which have checked everything before. */
+  make(
+    op: string,
+    sources: readonly Tensor[],
+    type: TensorType,
+    call: (chunk: Pointer) => Pointer | null,
+    viewOf?: Tensor,
+    offset?: number,
+  ): Tensor {
+    const pointer = call(this.#reserve());
+    if (!pointer) throw new GgmlError(`${op}: ggml returned no tensor`);
+    const tensor = new Tensor(this, pointer, type, op, sources, viewOf, offset);
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+
+  /** A native context with room for one more tensor; running out of room would abort the process. */
+  #reserve(): Pointer {
+    this.assertAlive('context');
+    if (this.#room === 0) {
+      this.#chunkTensors = Math.min(2 * this.#chunkTensors, MAX_CHUNK_TENSORS);
+      const chunk = this.native.initContext(this.#chunkTensors * this.#tensorBytes);
+      if (!chunk) throw new GgmlError('context: out of memory');
+      this.#chunks.push(chunk);
+      this.#room = this.#chunkTensors;
+    }
+    this.#room--;
+    return this.#chunks[this.#chunks.length - 1];
+  }
+}
+
+function placeFor(backend: Backend, tensor: Tensor): BufferType {
+  const [columns, rows, ...more] = tensor.ne;
+  const isMatrix = rows > 1 && more.every((n) => n === 1);
+  const extra = isMatrix && backend.extraBufferTypes.find((type) => type.supports(tensor.type, columns, rows));
+  return extra || backend.defaultBufferType;
+}
+
+/** Four dimensions from one to four; whole blocks in the first, no overflow. */
+export function checkDimensions(where: string, type: TensorType, ne: readonly number[]): number[] {
+  const { blockSize } = typeInfo(type, where);
+  const whole =
+    Array.isArray(ne) && ne.length >= 1 && ne.length <= 4 && ne.every((n) => Number.isSafeInteger(n) && n > 0);
+  if (!whole) throw new ShapeError(`${where}: expected one to four positive dimensions, got [${String(ne)}]`);
+  if (ne[0] % blockSize) {
+    throw new ShapeError(
+      `${where}: expected a first dimension in multiples of ${blockSize} for ${type}, got [${ne.join(', ')}]`,
+    );
+  }
+  const elements = ne.reduce((product, n) => product * n, 1);
+  if (elements > MAX_ELEMENTS) {
+    throw new ShapeError(`${where}: expected at most ${MAX_ELEMENTS} elements, got [${ne.join(', ')}]`);
+  }
+  return [ne[0], ne[1] ?? 1, ne[2] ?? 1, ne[3] ?? 1];
+}

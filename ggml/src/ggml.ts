@@ -1,0 +1,120 @@
+import koffi from 'koffi';
+import { Backend, listDevices, type BackendOptions, type Device } from './backend.js';
+import { Context } from './context.js';
+import { GgmlError } from './errors.js';
+import { loadNative, type Native } from './native.js';
+import { findLibraries } from './platform.js';
+import { dequantizeWith, quantizeAsyncWith, quantizeWith, type PackedType } from './quantize.js';
+import { NE_OFFSET } from './tensor.js';
+import { TENSOR_TYPE_NAMES, TENSOR_TYPES, type TensorType } from './tensor-type.js';
+
+export interface OpenOptions {
+  /** Directory of ggml's shared libraries; default SLED_GGML_DIR, else the installed platform package. */
+  readonly directory?: string;
+}
+
+const opened = new Map<string, Ggml>();
+
+/** Loads ggml, once a directory. GgmlError says when it is missing, does not load, or is another version. */
+export function openGgml(options: OpenOptions = {}): Ggml {
+  const libraries = findLibraries(options.directory);
+  const known = opened.get(libraries.base);
+  if (known) return known;
+  const native = loadNative(libraries);
+  verify(native);
+  // ggml writes its diary to standard error; time_init ignores its arguments and does nothing that was not done before.
+  if (!process.env.SLED_GGML_LOG) native.ggml.log_set(native.symbol('ggml_time_init'), null);
+  if (native.registry.backend_reg_count() === 0) native.registry.backend_load_all_from_path(libraries.directory);
+  if (native.registry.backend_dev_count() === 0) {
+    throw new GgmlError(`openGgml: ${libraries.directory} holds no backend that this machine can run`);
+  }
+  const ggml = new Ggml(native, libraries.directory);
+  opened.set(libraries.base, ggml);
+  return ggml;
+}
+
+/** An opened ggml. */
+export class Ggml {
+  /** ggml's version, such as 0.25.1. */
+  readonly version: string;
+
+  /** Made by openGgml(). */
+  constructor(
+    readonly native: Native,
+    readonly directory: string,
+  ) {
+    this.version = native.ggml.version();
+  }
+
+  /** The devices that ggml found: CPU always, GPUs with the packages that bring them. */
+  devices(): Device[] {
+    return listDevices(this.native).map(({ pointer: _, ...device }) => device);
+  }
+
+  /** Makes a device ready: `cpu`, `gpu` (the first one), or a name that devices() lists. GgmlError names what there is. */
+  backend(which: string = 'cpu', options: BackendOptions = {}): Backend {
+    const devices = listDevices(this.native);
+    const found = devices.find(({ kind, name }) => kind === which || name === which);
+    if (!found) {
+      const names = devices.map((device) => `${device.name} (${device.kind})`).join(', ');
+      throw new GgmlError(`backend: expected a device of ${names}, got ${String(which)}`);
+    }
+    const { pointer: devicePointer, ...device } = found;
+    const pointer = this.native.ggml.backend_dev_init(devicePointer, null);
+    if (!pointer) throw new GgmlError(`backend: ${device.name} does not start`);
+    const backend = new Backend(this.native, device, pointer, devicePointer);
+    if (options.threads !== undefined && device.kind === 'cpu') {
+      try {
+        backend.setThreads(options.threads);
+      } catch (error) {
+        backend.free();
+        throw error;
+      }
+    }
+    return backend;
+  }
+
+  /** An empty context for weights or for the tensors of graphs. */
+  context(): Context {
+    return new Context(this.native);
+  }
+
+  /** Packs row-major floats, in rows of `columns`, into the bytes of `type`. */
+  quantize(type: PackedType, values: Float32Array, columns: number): Uint8Array {
+    return quantizeWith(this.native, type, values, columns);
+  }
+
+  /** quantize() on a worker thread; `values` must not change until it resolves. */
+  quantizeAsync(type: PackedType, values: Float32Array, columns: number): Promise<Uint8Array> {
+    return quantizeAsyncWith(this.native, type, values, columns);
+  }
+
+  /** The floats of `count` elements packed as `type`. */
+  dequantize(type: TensorType, packed: Uint8Array, count: number): Float32Array {
+    return dequantizeWith(this.native, type, packed, count);
+  }
+}
+
+/** The layout of ggml's structs and types is not part of its interface: another build is refused before it is used. */
+function verify(native: Native): void {
+  const { ggml } = native;
+  const wrong = TENSOR_TYPE_NAMES.filter((name) => {
+    const { id, blockSize, blockBytes } = TENSOR_TYPES[name];
+    const sameName = ggml.type_name(id).toLowerCase() === name.toLowerCase();
+    return !sameName || ggml.blck_size(id) !== blockSize || ggml.type_size(id) !== blockBytes;
+  });
+  if (wrong.length) throw new GgmlError(`openGgml: this ggml has other types under the names ${wrong.join(', ')}`);
+  const context = native.initContext(2 * ggml.tensor_overhead());
+  const probe = context && ggml.new_tensor(context, TENSOR_TYPES.f16.id, 4, [2, 3, 4, 5]);
+  if (!probe) throw new GgmlError('openGgml: ggml made no tensor');
+  ggml.set_name(probe, 'probe');
+  const layout = koffi.decode(probe, NE_OFFSET, 'int64_t', 8) as BigInt64Array;
+  const name = koffi.decode.string(probe + NAME_OFFSET, 5);
+  ggml.free(context);
+  if (layout.join() !== '2,3,4,5,2,4,12,48' || name !== 'probe') {
+    throw new GgmlError(`openGgml: ggml ${ggml.version()} lays out its tensors otherwise; install the version named`);
+  }
+}
+
+/** Offset of `name` in struct ggml_tensor: everything between the buffer and it is as expected too. */
+const NAME_OFFSET = 256n;

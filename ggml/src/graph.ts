@@ -1,0 +1,195 @@
+import { Backend } from './backend.js';
+import { WeightBuffer } from './buffer.js';
+import { GgmlError } from './errors.js';
+import { NativeOwner } from './lifetime.js';
+import type { Native, Pointer } from './native.js';
+import { Tensor, type TensorStorage } from './tensor.js';
+
+/** What a computation needs natively; outlives nothing, so it may be shared with the finaliser. */
+interface GraphMemory {
+  context: Pointer | undefined;
+  allocator: Pointer | undefined;
+}
+
+/** Operations whose first operand may be an interleaved weight. */
+const MULTIPLIES = 'mulMat';
+
+/**
+ * The operations to run, in order. `expand()` results into it, `allocate()` it on a backend, then set inputs, compute and
+ * read outputs as often as wanted.
+ */
+export class Graph extends NativeOwner implements TensorStorage {
+  readonly owner = this;
+  readonly plain = true;
+  readonly #native: Native;
+  readonly #memory: GraphMemory;
+  readonly #order: Tensor[] = [];
+  readonly #seen = new Set<Tensor>();
+  readonly #roots: Tensor[] = [];
+  /** Everything that must stay alive and untouched while this graph is computed. */
+  readonly #owners = new Set<NativeOwner>();
+  #backend: Backend | undefined;
+  #graph: Pointer | undefined;
+
+  /** Made by Context.graph(). */
+  constructor(native: Native) {
+    const memory: GraphMemory = { context: undefined, allocator: undefined };
+    super('graph', 'graph', () => {
+      if (memory.allocator !== undefined) native.ggml.gallocr_free(memory.allocator);
+      if (memory.context !== undefined) native.ggml.free(memory.context);
+    });
+    this.#native = native;
+    this.#memory = memory;
+  }
+
+  /** Number of tensors in the graph, inputs and weights included. */
+  get size(): number {
+    return this.#order.length;
+  }
+
+  /** Bytes of the memory for inputs and results. */
+  get bytes(): number {
+    const { allocator } = this.#memory;
+    return allocator === undefined ? 0 : this.#native.ggml.gallocr_get_buffer_size(allocator, 0);
+  }
+
+  /** Adds a result and all that it needs, after what is there already. Order matters for setRows and cpy. */
+  expand(result: Tensor): Tensor {
+    this.assertAlive('expand');
+    if (!(result instanceof Tensor)) throw new TypeError(`expand: expected a Tensor, got ${typeof result}`);
+    if (this.#graph !== undefined) throw new GgmlError('expand: this graph is allocated already; build another');
+    result.assertAlive('expand');
+    this.#visit(result);
+    this.#roots.push(result);
+    return result;
+  }
+
+  /** Sources first, without recursion: an unrolled LSTM is thousands of operations deep. */
+  #visit(result: Tensor): void {
+    const stack: { tensor: Tensor; next: number }[] = [];
+    const enter = (tensor: Tensor) => {
+      if (this.#seen.has(tensor)) return;
+      this.#seen.add(tensor);
+      stack.push({ tensor, next: 0 });
+    };
+    enter(result);
+    for (let top = stack.at(-1); top; top = stack.at(-1)) {
+      const source = top.tensor.sources[top.next++];
+      if (source) {
+        enter(source);
+      } else {
+        this.#order.push(top.tensor);
+        stack.pop();
+      }
+    }
+  }
+
+  /** Fixes the graph and gives inputs and results memory on `backend`; inputs become zero. */
+  allocate(backend: Backend): this {
+    this.assertAlive('allocate');
+    if (!(backend instanceof Backend)) throw new TypeError('allocate: expected a Backend');
+    backend.assertAlive('allocate');
+    if (this.#graph !== undefined) throw new GgmlError('allocate: this graph is allocated already');
+    if (!this.#roots.length) throw new GgmlError('allocate: this graph is empty; expand() results into it first');
+    for (const tensor of this.#order) this.#check(tensor, backend);
+    this.#build(backend);
+    for (const tensor of this.#order) {
+      if (tensor.isView || tensor.storage) continue;
+      tensor.storage = this;
+      if (tensor.isInput) this.#zero(tensor);
+    }
+    this.#backend = backend;
+    for (const owner of [this, backend, ...this.#order.flatMap(ownersOf)]) this.#owners.add(owner);
+    return this;
+  }
+
+  /** Everything that ggml would only find out by an abort, or never. */
+  #check(tensor: Tensor, backend: Backend): void {
+    tensor.assertAlive('allocate');
+    const { storage } = tensor.root;
+    storage?.owner.assertAlive('allocate');
+    if (storage && !(storage instanceof WeightBuffer)) {
+      throw new GgmlError(`allocate: ${tensor.describe()} belongs to another graph; build its operations anew`);
+    }
+    if (tensor.op === 'none') {
+      if (!storage && !tensor.isInput) {
+        throw new GgmlError(`allocate: ${tensor.describe()} has no memory; allocate() its context first`);
+      }
+      if (storage && !backend.accepts(storage.bufferType)) {
+        throw new GgmlError(`allocate: ${backend.name} cannot use ${tensor.describe()} in ${storage.bufferType.name}`);
+      }
+      return;
+    }
+    tensor.sources.forEach((source, i) => {
+      const interleaved = source.root.storage?.plain === false;
+      if (interleaved && (tensor.op !== MULTIPLIES || i !== 0 || source.isView)) {
+        throw new GgmlError(
+          `allocate: ${source.describe()} is interleaved, which only mulMat's first operand may be, not ${tensor.op}'s; ` +
+            'allocate it without interleave',
+        );
+      }
+    });
+    if (!this.#native.ggml.backend_supports_op(backend.pointer, tensor.pointer)) {
+      const sources = tensor.sources.map((source) => source.describe()).join(', ');
+      throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
+    }
+  }
+
+  #build(backend: Backend): void {
+    const { ggml } = this.#native;
+    // Nodes and leaves are counted apart by ggml; the sum is room enough for either.
+    const capacity = this.#order.length + 1;
+    const overhead = ggml.graph_overhead_custom(capacity, false);
+    const context = this.#native.initContext(overhead) ?? undefined;
+    this.#memory.context = context;
+    const graph = context && ggml.new_graph_custom(context, capacity, false);
+    const allocator = ggml.gallocr_new(backend.defaultBufferType.pointer) ?? undefined;
+    this.#memory.allocator = allocator;
+    if (!graph || allocator === undefined) throw new GgmlError('allocate: out of memory for the graph');
+    for (const root of this.#roots) ggml.build_forward_expand(graph, root.pointer);
+    if (!ggml.gallocr_alloc_graph(allocator, graph)) {
+      throw new GgmlError(`allocate: ${backend.name} has not enough memory for the results of this graph`);
+    }
+    this.#graph = graph;
+  }
+
+  #zero(input: Tensor): void {
+    this.#native.ggml.backend_tensor_set(input.pointer, new Uint8Array(input.bytes), 0, input.bytes);
+  }
+
+  /**
+   * Computes on a worker thread. Several computations of a backend run in the order of the calls. Until it resolves, its
+   * inputs, outputs and weights are locked. An aborted signal rejects with the signal's reason; outputs are then undefined.
+   */
+  compute(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { graph, backend } = this.#ready('compute');
+      for (const owner of this.#owners) owner.users++;
+      backend.run(graph, options.signal, (error) => {
+        for (const owner of this.#owners) owner.users--;
+        if (error === undefined) resolve();
+        else reject(error as Error);
+      });
+    });
+  }
+
+  /** Computes in this thread, which is blocked meanwhile: for small graphs. */
+  computeSync(): void {
+    const { graph, backend } = this.#ready('computeSync');
+    for (const owner of this.#owners) owner.assertIdle('computeSync');
+    backend.runSync(graph);
+  }
+
+  #ready(where: string): { graph: Pointer; backend: Backend } {
+    this.assertAlive(where);
+    if (this.#graph === undefined || !this.#backend) throw new GgmlError(`${where}: allocate() this graph first`);
+    for (const owner of this.#owners) owner.assertAlive(where);
+    return { graph: this.#graph, backend: this.#backend };
+  }
+}
+
+function ownersOf(tensor: Tensor): NativeOwner[] {
+  const { storage } = tensor.root;
+  const contexts = [tensor.context, tensor.root.context];
+  return storage ? [...contexts, storage.owner] : contexts;
+}

@@ -1,0 +1,276 @@
+import koffi, { type LibraryHandle } from 'koffi';
+import { GgmlError } from './errors.js';
+import type { GgmlLibraries } from './platform.js';
+
+/** A native address; 0 is written null. */
+export type Pointer = bigint;
+/** What a C pointer parameter takes: an address, or the memory of a typed array for the length of the call. */
+export type Memory = Pointer | ArrayBufferView | null;
+
+interface ArgumentTypes {
+  ptr: Pointer | null;
+  memory: Memory;
+  int: number;
+  float: number;
+  size: number;
+  int64: number;
+  bool: boolean;
+  str: string;
+  ne: readonly number[];
+}
+interface ResultTypes {
+  ptr: Pointer | null;
+  int: number;
+  size: number;
+  int64: number;
+  bool: boolean;
+  str: string;
+  void: void;
+  float: number;
+}
+const C_TYPES: Record<keyof ArgumentTypes | keyof ResultTypes, string> = {
+  ptr: 'void*',
+  memory: 'void*',
+  int: 'int',
+  float: 'float',
+  size: 'size_t',
+  int64: 'int64_t',
+  bool: 'bool',
+  str: 'str',
+  ne: 'int64_t*',
+  void: 'void',
+};
+type Signature = readonly [result: keyof ResultTypes, ...args: (keyof ArgumentTypes)[]];
+type Arguments<S> = S extends readonly [unknown, ...infer A extends (keyof ArgumentTypes)[]]
+  ? { -readonly [I in keyof A]: ArgumentTypes[A[I]] }
+  : never;
+type NativeFunction<S extends Signature> = ((...args: Arguments<S>) => ResultTypes[S[0]]) & {
+  async: (...args: [...Arguments<S>, (error: Error | null, result: ResultTypes[S[0]]) => void]) => void;
+};
+
+const unary = ['ptr', 'ptr', 'ptr'] as const;
+const binary = ['ptr', 'ptr', 'ptr', 'ptr'] as const;
+
+/** libggml-base: C name without the `ggml_` prefix, result, parameters. */
+const BASE = {
+  version: ['str'],
+  time_init: ['void'],
+  log_set: ['void', 'ptr', 'ptr'],
+  type_name: ['str', 'int'],
+  type_size: ['size', 'int'],
+  blck_size: ['int64', 'int'],
+  get_type_traits: ['ptr', 'int'],
+  tensor_overhead: ['size'],
+  graph_overhead_custom: ['size', 'size', 'bool'],
+  free: ['void', 'ptr'],
+  get_no_alloc: ['bool', 'ptr'],
+  set_no_alloc: ['void', 'ptr', 'bool'],
+  new_tensor: ['ptr', 'ptr', 'int', 'int', 'ne'],
+  nbytes: ['size', 'ptr'],
+  set_name: ['ptr', 'ptr', 'str'],
+  set_input: ['void', 'ptr'],
+  set_output: ['void', 'ptr'],
+
+  add: binary,
+  sub: binary,
+  mul: binary,
+  div: binary,
+  mul_mat: binary,
+  scale_bias: ['ptr', 'ptr', 'ptr', 'float', 'float'],
+  clamp: ['ptr', 'ptr', 'ptr', 'float', 'float'],
+  repeat_4d: ['ptr', 'ptr', 'ptr', 'int64', 'int64', 'int64', 'int64'],
+  norm: ['ptr', 'ptr', 'ptr', 'float'],
+  rms_norm: ['ptr', 'ptr', 'ptr', 'float'],
+  sqr: unary,
+  sqrt: unary,
+  sin: unary,
+  cos: unary,
+  log: unary,
+  exp: unary,
+  neg: unary,
+  abs: unary,
+  relu: unary,
+  elu: unary,
+  silu: unary,
+  gelu: unary,
+  gelu_erf: unary,
+  sigmoid: unary,
+  tanh: unary,
+  softplus: unary,
+  swiglu_split: binary,
+  geglu_split: binary,
+  sum_rows: unary,
+  mean: unary,
+  soft_max_ext: ['ptr', 'ptr', 'ptr', 'ptr', 'float', 'float'],
+  rope_ext: [
+    'ptr',
+    'ptr',
+    'ptr',
+    'ptr',
+    'ptr',
+    'int',
+    'int',
+    'int',
+    'float',
+    'float',
+    'float',
+    'float',
+    'float',
+    'float',
+  ],
+  set_rows: ['ptr', 'ptr', 'ptr', 'ptr', 'ptr'],
+  get_rows: binary,
+  flash_attn_ext: ['ptr', 'ptr', 'ptr', 'ptr', 'ptr', 'ptr', 'float', 'float', 'float'],
+  reshape_4d: ['ptr', 'ptr', 'ptr', 'int64', 'int64', 'int64', 'int64'],
+  view_4d: ['ptr', 'ptr', 'ptr', 'int64', 'int64', 'int64', 'int64', 'size', 'size', 'size', 'size'],
+  permute: ['ptr', 'ptr', 'ptr', 'int', 'int', 'int', 'int'],
+  transpose: unary,
+  cont: unary,
+  cpy: binary,
+  cast: ['ptr', 'ptr', 'ptr', 'int'],
+  concat: ['ptr', 'ptr', 'ptr', 'ptr', 'int'],
+  pad_ext: ['ptr', 'ptr', 'ptr', 'int', 'int', 'int', 'int', 'int', 'int', 'int', 'int'],
+  pad_reflect_1d: ['ptr', 'ptr', 'ptr', 'int', 'int'],
+  im2col: ['ptr', 'ptr', 'ptr', 'ptr', 'int', 'int', 'int', 'int', 'int', 'int', 'bool', 'int'],
+  col2im_1d: ['ptr', 'ptr', 'ptr', 'int', 'int', 'int'],
+  conv_transpose_1d: ['ptr', 'ptr', 'ptr', 'ptr', 'int', 'int', 'int'],
+  conv_2d_dw_direct: ['ptr', 'ptr', 'ptr', 'ptr', 'int', 'int', 'int', 'int', 'int', 'int'],
+  ssm_conv: binary,
+
+  new_graph_custom: ['ptr', 'ptr', 'size', 'bool'],
+  build_forward_expand: ['void', 'ptr', 'ptr'],
+  graph_n_nodes: ['int', 'ptr'],
+  gallocr_new: ['ptr', 'ptr'],
+  gallocr_alloc_graph: ['bool', 'ptr', 'ptr'],
+  gallocr_get_buffer_size: ['size', 'ptr', 'int'],
+  gallocr_free: ['void', 'ptr'],
+
+  backend_name: ['str', 'ptr'],
+  backend_free: ['void', 'ptr'],
+  backend_get_device: ['ptr', 'ptr'],
+  backend_get_default_buffer_type: ['ptr', 'ptr'],
+  backend_supports_op: ['bool', 'ptr', 'ptr'],
+  backend_supports_buft: ['bool', 'ptr', 'ptr'],
+  backend_graph_compute: ['int', 'ptr', 'ptr'],
+  backend_tensor_set: ['void', 'ptr', 'memory', 'size', 'size'],
+  backend_tensor_get: ['void', 'ptr', 'memory', 'size', 'size'],
+  backend_tensor_memset: ['void', 'ptr', 'int', 'size', 'size'],
+  backend_tensor_alloc: ['int', 'ptr', 'ptr', 'ptr'],
+  backend_dev_name: ['str', 'ptr'],
+  backend_dev_description: ['str', 'ptr'],
+  backend_dev_memory: ['void', 'ptr', 'memory', 'memory'],
+  backend_dev_type: ['int', 'ptr'],
+  backend_dev_init: ['ptr', 'ptr', 'ptr'],
+  backend_dev_backend_reg: ['ptr', 'ptr'],
+  backend_dev_supports_op: ['bool', 'ptr', 'ptr'],
+  backend_reg_get_proc_address: ['ptr', 'ptr', 'str'],
+  backend_buft_name: ['str', 'ptr'],
+  backend_buft_is_host: ['bool', 'ptr'],
+  backend_buft_get_alignment: ['size', 'ptr'],
+  backend_buft_get_max_size: ['size', 'ptr'],
+  backend_buft_get_alloc_size: ['size', 'ptr', 'ptr'],
+  backend_buft_alloc_buffer: ['ptr', 'ptr', 'size'],
+  backend_buffer_free: ['void', 'ptr'],
+  backend_buffer_get_base: ['ptr', 'ptr'],
+  backend_buffer_clear: ['void', 'ptr', 'int'],
+  backend_buffer_set_usage: ['void', 'ptr', 'int'],
+
+  quantize_chunk: ['size', 'int', 'memory', 'memory', 'int64', 'int64', 'int64', 'ptr'],
+  fp32_to_fp16_row: ['void', 'memory', 'memory', 'int64'],
+  fp32_to_bf16_row: ['void', 'memory', 'memory', 'int64'],
+  fp16_to_fp32_row: ['void', 'memory', 'memory', 'int64'],
+  bf16_to_fp32_row: ['void', 'memory', 'memory', 'int64'],
+} as const satisfies Record<string, Signature>;
+
+/** libggml: the registry of backends. */
+const REGISTRY = {
+  backend_load_all_from_path: ['void', 'str'],
+  backend_reg_count: ['size'],
+  backend_dev_count: ['size'],
+  backend_dev_get: ['ptr', 'size'],
+} as const satisfies Record<string, Signature>;
+
+/** gguf_* of libggml-base, without their prefix. */
+const GGUF = {
+  init_empty: ['ptr'],
+  init_from_buffer: ['ptr', 'memory', 'size', 'bool', 'ptr'],
+  free: ['void', 'ptr'],
+} as const satisfies Record<string, Signature>;
+
+type Functions<T extends Record<string, Signature>> = { readonly [K in keyof T]: NativeFunction<T[K]> };
+
+/** ggml's C functions, typed, without their prefix. Nothing here is checked: callers check first. */
+export interface Native {
+  readonly ggml: Functions<typeof BASE>;
+  readonly registry: Functions<typeof REGISTRY>;
+  readonly initContext: (bytes: number) => Pointer | null;
+  readonly symbol: (name: string) => Pointer;
+}
+export { GGUF };
+
+// Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
+const WORKER_STACK_BYTES = 2 << 20;
+
+/** Opens the two libraries and binds every function; a missing one is a GgmlError that lists all of them. */
+export function loadNative(libraries: GgmlLibraries): Native {
+  const settings = koffi.config();
+  if ((settings.async_stack_size ?? 0) < WORKER_STACK_BYTES) {
+    koffi.config({ ...settings, async_stack_size: WORKER_STACK_BYTES });
+  }
+  const base = open(libraries.base);
+  const registry = open(libraries.registry);
+  const absent: string[] = [];
+  const native = {
+    ggml: bind(base, 'ggml_', BASE, absent),
+    registry: bind(registry, 'ggml_', REGISTRY, absent),
+    initContext: bindInit(base, absent),
+    symbol: (name: string) => base.symbol(name) as Pointer,
+  };
+  if (absent.length) {
+    throw new GgmlError(
+      `openGgml: ${libraries.directory} holds another version of ggml, without ${absent.join(', ')}; ` +
+        'install the version of @node-llama-cpp that this package names',
+    );
+  }
+  return native;
+}
+
+function open(file: string): LibraryHandle {
+  try {
+    return koffi.load(file);
+  } catch (error) {
+    throw new GgmlError(`openGgml: ${file} does not load: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function bind<T extends Record<string, Signature>>(
+  library: LibraryHandle,
+  prefix: string,
+  table: T,
+  absent: string[],
+): Functions<T> {
+  const bound: Record<string, unknown> = {};
+  for (const [name, [result, ...args]] of Object.entries(table) as [string, Signature][]) {
+    try {
+      bound[name] = library.func(
+        prefix + name,
+        C_TYPES[result],
+        args.map((arg) => C_TYPES[arg]),
+      );
+    } catch {
+      absent.push(prefix + name);
+    }
+  }
+  return bound as Functions<T>;
+}
+
+function bindInit(base: LibraryHandle, absent: string[]): Native['initContext'] {
+  const parameters = koffi.struct({ mem_size: 'size_t', mem_buffer: 'void*', no_alloc: 'bool' });
+  try {
+    const init = base.func('ggml_init', 'void*', [parameters]);
+    return (bytes) => init({ mem_size: bytes, mem_buffer: null, no_alloc: true }) as Pointer | null;
+  } catch {
+    absent.push('ggml_init');
+    return () => null;
+  }
+}

@@ -1,0 +1,114 @@
+import { checkDimensions, type Context } from '../context.js';
+import { ShapeError } from '../errors.js';
+import type { Tensor } from '../tensor.js';
+import { expectContiguous, expectInteger, expectShape, expectTensors, expectType, expectUnitStride } from './checks.js';
+import { mulMat } from './matrix.js';
+import { reshape } from './shape.js';
+
+export interface ConvolutionOptions {
+  readonly stride?: number;
+  /** Zeros at both ends of time. */
+  readonly padding?: number;
+  readonly dilation?: number;
+}
+
+/** Length of a convolution's output; an input shorter than the kernel's reach is a ShapeError. */
+function outputLength(where: string, length: number, kernel: number, options: ConvolutionOptions): number {
+  const { stride = 1, padding = 0, dilation = 1 } = options;
+  expectInteger(where, 'stride', stride, 1);
+  expectInteger(where, 'padding', padding, 0);
+  expectInteger(where, 'dilation', dilation, 1);
+  const output = Math.floor((length + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+  if (output < 1 || length + 2 * padding < dilation * (kernel - 1) + 1) {
+    throw new ShapeError(
+      `${where}: expected at least ${dilation * (kernel - 1) + 1} samples with padding, got ${length + 2 * padding}`,
+    );
+  }
+  return output;
+}
+
+/** Windows of time as columns: kernel [K, Ci, ..] (shape only), x [T, Ci, B] -> f32 or f16 [Ci * K, T', B]. */
+export function im2col(
+  context: Context,
+  kernel: Tensor,
+  x: Tensor,
+  options: ConvolutionOptions & { readonly type?: 'f32' | 'f16' } = {},
+): Tensor {
+  const op = 'im2col';
+  expectTensors(context, op, { kernel, x });
+  const { stride = 1, padding = 0, dilation = 1, type = 'f32' } = options;
+  if (type !== 'f32' && type !== 'f16') throw new TypeError(`${op}: expected type f32 or f16, got ${String(type)}`);
+  expectType(op, 'x', x, type === 'f32' ? ['f32'] : ['f32', 'f16']);
+  expectUnitStride(op, 'x', x);
+  expectShape(x.ne[1] === kernel.ne[1] && x.ne[3] === 1, op, 'kernel [K, Ci, ..] and x [T, Ci, B]', kernel, x);
+  const length = outputLength(op, x.ne[0], kernel.ne[0], options);
+  checkDimensions(op, type, [kernel.ne[0] * kernel.ne[1], length, x.ne[2]]);
+  return context.make(
+    op,
+    [kernel, x],
+    type,
+    (c) =>
+    context.native.ggml.im2col(
+      c, kernel.pointer, x.pointer, stride, 0, padding, 0, dilation, 0, false, type === 'f32' ? 0 : 1,
+    ), // prettier-ignore
+  );
+}
+
+/** Convolution over time, time fastest: kernel f32 or f16 [K, Ci, Co], x f32 [T, Ci, B] -> [T', Co, B]. */
+export function conv1d(context: Context, kernel: Tensor, x: Tensor, options: ConvolutionOptions = {}): Tensor {
+  const op = 'conv1d';
+  expectTensors(context, op, { kernel, x });
+  expectType(op, 'kernel', kernel, ['f32', 'f16']);
+  expectShape(kernel.ne[3] === 1, op, 'kernel [K, Ci, Co]', kernel);
+  const [width, inputs, outputs] = kernel.ne;
+  const columns = im2col(context, kernel, x, { ...options, type: kernel.type === 'f32' ? 'f32' : 'f16' });
+  const [, length, batch] = columns.ne;
+  // [Ci * K, T' * B] x [Ci * K, Co] -> [T' * B, Co]: time stays fastest
+  const flat = reshape(context, columns, width * inputs, length, batch);
+  return mulMat(context, flat, reshape(context, kernel, width * inputs, outputs, 1));
+}
+
+/** Each channel with its own kernel, channels fastest: kernel f32 [K, C], x f32 [K - 1 + T, C, B] (time fastest) -> [C, T, B]. */
+export function ssmConv(context: Context, kernel: Tensor, x: Tensor): Tensor {
+  const op = 'ssmConv';
+  expectTensors(context, op, { kernel, x });
+  expectType(op, 'kernel', kernel, ['f32']);
+  expectType(op, 'x', x, ['f32']);
+  const fits = kernel.ne[2] === 1 && kernel.ne[3] === 1 && x.ne[3] === 1 && x.ne[1] === kernel.ne[1];
+  expectShape(fits && x.ne[0] >= kernel.ne[0], op, 'kernel [K, C] and x [K - 1 + T, C, B]', kernel, x);
+  expectContiguous(op, 'kernel', kernel);
+  expectContiguous(op, 'x', x);
+  return context.make(op, [x, kernel], 'f32', (c) => context.native.ggml.ssm_conv(c, x.pointer, kernel.pointer));
+}
+
+/** Transposed convolution, time fastest: kernel f32 or f16 [K, Co, Ci], x f32 [T, Ci] -> f32 [(T - 1) * stride + K, Co]. */
+export function convTranspose1d(context: Context, kernel: Tensor, x: Tensor, stride: number): Tensor {
+  const op = 'convTranspose1d';
+  expectTensors(context, op, { kernel, x });
+  expectType(op, 'kernel', kernel, ['f32', 'f16']);
+  expectType(op, 'x', x, ['f32']);
+  expectInteger(op, 'stride', stride, 1);
+  const fits = x.ne[2] === 1 && x.ne[3] === 1 && kernel.ne[3] === 1 && kernel.ne[2] === x.ne[1];
+  expectShape(fits, op, 'kernel [K, Co, Ci] and x [T, Ci]', kernel, x);
+  expectUnitStride(op, 'kernel', kernel);
+  expectUnitStride(op, 'x', x);
+  checkDimensions(op, 'f32', [(x.ne[0] - 1) * stride + kernel.ne[0], kernel.ne[1]]);
+  const call = (c: bigint) => context.native.ggml.conv_transpose_1d(c, kernel.pointer, x.pointer, stride, 0, 1);
+  return context.make(op, [kernel, x], 'f32', call);
+}
+
+/** Overlap-add of columns, the second half of a transposed convolution: [K * Co, T] (K fastest) -> [(T - 1) * stride + K, Co]. */
+export function col2im1d(context: Context, columns: Tensor, options: { stride: number; channels: number }): Tensor {
+  const op = 'col2im1d';
+  expectTensors(context, op, { columns });
+  const { stride, channels } = options;
+  expectType(op, 'columns', columns, ['f32', 'f16']);
+  expectContiguous(op, 'columns', columns);
+  expectInteger(op, 'stride', stride, 1);
+  expectInteger(op, 'channels', channels, 1);
+  const [height, length, n2, n3] = columns.ne;
+  expectShape(height % channels === 0 && n2 === 1 && n3 === 1, op, `columns [K * ${channels}, T]`, columns);
+  checkDimensions(op, columns.type, [(length - 1) * stride + height / channels, channels]);
+  const call = (c: bigint) => context.native.ggml.col2im_1d(c, columns.pointer, stride, channels, 0);
+  return context.make(op, [columns], columns.type, call);
+}

@@ -1,0 +1,91 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { GgmlError } from './errors.js';
+
+const require = createRequire(import.meta.url);
+
+// Best first: whoever installed an accelerated variant wants it. Names as node-llama-cpp publishes them.
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'linux-x64': ['linux-x64-cuda', 'linux-x64-vulkan', 'linux-x64'],
+  'linux-arm64': ['linux-arm64'],
+  'linux-arm': ['linux-armv7l'],
+  'darwin-arm64': ['mac-arm64-metal'],
+  'darwin-x64': ['mac-x64'],
+  'win32-x64': ['win-x64-cuda', 'win-x64-vulkan', 'win-x64'],
+  'win32-arm64': ['win-arm64'],
+};
+const SCOPE = '@node-llama-cpp';
+
+/** The two libraries that are opened by name; backends (CPU builds, CUDA, ...) are found by ggml beside them. */
+export interface GgmlLibraries {
+  readonly directory: string;
+  readonly base: string;
+  readonly registry: string;
+}
+
+/** Finds ggml: `directory`, else SLED_GGML_DIR, else the installed platform package. GgmlError says what is missing. */
+export function findLibraries(directory?: string): GgmlLibraries {
+  const named = directory ?? (process.env.SLED_GGML_DIR || undefined);
+  if (named !== undefined) {
+    const libraries = librariesIn(named);
+    if (libraries) return libraries;
+    throw new GgmlError(`openGgml: expected ggml's shared libraries (ggml-base and ggml) in ${named}, found none`);
+  }
+  const platform = `${process.platform}-${process.arch}`;
+  const packages = PACKAGES[platform];
+  if (!packages) {
+    throw new GgmlError(
+      `openGgml: no prebuilt ggml for ${platform} (there is for ${Object.keys(PACKAGES).join(', ')}); ` +
+        'build ggml yourself and set SLED_GGML_DIR to the directory of its shared libraries',
+    );
+  }
+  for (const name of packages) {
+    const libraries = librariesOfPackage(name);
+    if (libraries) return libraries;
+  }
+  throw new GgmlError(`openGgml: ${missing(packages[packages.length - 1])}`);
+}
+
+function missing(name: string): string {
+  if (isMusl()) {
+    return "the prebuilt ggml needs glibc and this system uses musl (Alpine); use a glibc image or set SLED_GGML_DIR to ggml's libraries built here";
+  }
+  return `${SCOPE}/${name} is not installed (were optional dependencies left out?); npm install ${SCOPE}/${name}, or set SLED_GGML_DIR`;
+}
+
+/** True on Linux without glibc. */
+export function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  return report?.header?.glibcVersionRuntime === undefined;
+}
+
+function librariesOfPackage(name: string): GgmlLibraries | undefined {
+  let entry: string;
+  try {
+    entry = require.resolve(`${SCOPE}/${name}`);
+  } catch {
+    return undefined;
+  }
+  const bins = path.join(path.dirname(entry), '..', 'bins');
+  if (!existsSync(bins)) return undefined;
+  for (const folder of readdirSync(bins)) {
+    const libraries = librariesIn(path.join(bins, folder));
+    if (libraries) return libraries;
+  }
+  return undefined;
+}
+
+/** libggml.so, libggml.v0.5.0.so, libggml.metal.v0.4.0.dylib, ggml.dll, ... but none of ggml-base, ggml-cpu-*. */
+const REGISTRY = /^(lib)?ggml(\.[\w.]+)?\.(so|dylib|dll)$/;
+const BASE = /^(lib)?ggml-base(\.[\w.]+)?\.(so|dylib|dll)$/;
+
+function librariesIn(directory: string): GgmlLibraries | undefined {
+  if (!existsSync(directory)) return undefined;
+  const files = readdirSync(directory).sort();
+  const base = files.find((file) => BASE.test(file));
+  const registry = files.find((file) => REGISTRY.test(file));
+  if (!base || !registry) return undefined;
+  return { directory, base: path.resolve(directory, base), registry: path.resolve(directory, registry) };
+}

@@ -1,0 +1,200 @@
+import koffi from 'koffi';
+import type { Context } from './context.js';
+import { GgmlError, ShapeError } from './errors.js';
+import type { NativeOwner } from './lifetime.js';
+import type { Pointer } from './native.js';
+import { encodeFor, decodeFrom, type TensorData, type TensorValues } from './tensor-data.js';
+import { TENSOR_TYPES, type TensorType } from './tensor-type.js';
+
+/** Four dimensions in ggml's order: `ne[0]` is the one whose elements are neighbours in memory. */
+export type Dimensions = readonly [number, number, number, number];
+
+/** What holds a tensor's bytes: a buffer of weights or a graph's memory. */
+export interface TensorStorage {
+  readonly owner: NativeOwner;
+  /** False for interleaved weights: they are written whole and never read back. */
+  readonly plain: boolean;
+}
+
+/** Offset of `ne` in struct ggml_tensor; `nb` follows. openGgml verifies it on a probe. */
+export const NE_OFFSET = 16;
+
+/**
+ * A tensor of a context: a weight, an input, or the result of an operation.
+ * Data crosses as typed arrays whose fastest index is `ne[0]`: a row-major array of shape [..., ne[1], ne[0]].
+ */
+export class Tensor {
+  readonly ne: Dimensions;
+  /** Strides in bytes. */
+  readonly nb: Dimensions;
+  /** The tensor whose memory this one looks into; itself when it is no view. */
+  readonly root: Tensor;
+  name = '';
+  isInput = false;
+  isOutput = false;
+  /** Set on roots only. */
+  storage: TensorStorage | undefined;
+  /** Integers stored in this (root) tensor must be below it, because an operation uses them as row numbers. */
+  indexLimit = Infinity;
+  /** Largest row number written so far. */
+  indexMaximum = 0;
+
+  /** Made by Context and the operations only. */
+  constructor(
+    readonly context: Context,
+    readonly pointer: Pointer,
+    readonly type: TensorType,
+    readonly op: string,
+    readonly sources: readonly Tensor[],
+    viewOf?: Tensor,
+    /** Byte offset in `root`. */
+    readonly offset = 0,
+  ) {
+    this.root = viewOf?.root ?? this;
+    const numbers = koffi.decode(pointer, NE_OFFSET, 'int64_t', 8) as BigInt64Array;
+    this.ne = [Number(numbers[0]), Number(numbers[1]), Number(numbers[2]), Number(numbers[3])];
+    this.nb = [Number(numbers[4]), Number(numbers[5]), Number(numbers[6]), Number(numbers[7])];
+  }
+
+  get elements(): number {
+    return this.ne[0] * this.ne[1] * this.ne[2] * this.ne[3];
+  }
+
+  /** Bytes of the elements without gaps. */
+  get bytes(): number {
+    const { blockSize, blockBytes } = TENSOR_TYPES[this.type];
+    return (this.elements / blockSize) * blockBytes;
+  }
+
+  get isView(): boolean {
+    return this.root !== this;
+  }
+
+  /** True when elements lie without gaps in order of `ne`. */
+  get isContiguous(): boolean {
+    return contiguousFrom(this, 0);
+  }
+
+  /** Throws a GgmlError when the tensor's context, or that of the tensor it looks into, was freed. */
+  assertAlive(where: string): void {
+    this.context.assertAlive(where);
+    if (this.root !== this) this.root.context.assertAlive(where);
+  }
+
+  /** Names the tensor in errors, dumps and GGUF files (at most 63 bytes). */
+  named(name: string): this {
+    if (typeof name !== 'string' || Buffer.byteLength(name) > 63 || name.includes('\0')) {
+      throw new RangeError(`named: expected a name of at most 63 bytes, got ${JSON.stringify(name)}`);
+    }
+    this.assertAlive('named');
+    this.name = name;
+    return this;
+  }
+
+  /** Marks a result whose values are to be read after a computation; call it before the graph is allocated. */
+  output(): this {
+    this.assertAlive('output');
+    const { root } = this;
+    if (root.isOutput || root.op === 'none') return this;
+    if (root.storage) {
+      throw new GgmlError(`output: ${this.describe()} belongs to an allocated graph; mark outputs before allocate()`);
+    }
+    root.isOutput = true;
+    this.context.native.ggml.set_output(root.pointer);
+    return this;
+  }
+
+  /**
+   * Copies `data` into the tensor: all of it, or with `offset` (in elements) a part. Float32Array for float types (converted) and quantized ones
+   * (quantized), Int32Array for i32, BigInt64Array for i64, Uint16Array for f16 and bf16 bits, or raw bytes of the type.
+   */
+  set(data: TensorData, offset?: number): void {
+    const storage = this.#writable();
+    const bytes = encodeFor(this, data, offset);
+    const { blockSize, blockBytes } = TENSOR_TYPES[this.type];
+    const start = ((offset ?? 0) / blockSize) * blockBytes;
+    if (!storage.plain && (this.isView || start !== 0 || bytes.byteLength !== this.bytes)) {
+      throw new GgmlError(`set: ${this.describe()} lies in an interleaved buffer, which is written whole only`);
+    }
+    this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, this.offset + start, bytes.byteLength);
+  }
+
+  /** The values: Float32Array for float and quantized types, else the integer array of the type. */
+  get(): TensorValues {
+    return decodeFrom(this, this.getBytes());
+  }
+
+  /** Reads an f32 tensor into an existing array of the same length (no allocation). */
+  getInto(target: Float32Array): void {
+    this.#readable('getInto');
+    if (this.type !== 'f32' || !(target instanceof Float32Array) || target.length !== this.elements) {
+      throw new ShapeError(`getInto: expected a Float32Array of ${this.elements} for ${this.describe()}`);
+    }
+    this.context.native.ggml.backend_tensor_get(this.root.pointer, target, this.offset, target.byteLength);
+  }
+
+  /** The raw bytes, as ggml stores the type. */
+  getBytes(): Uint8Array<ArrayBuffer> {
+    this.#readable('get');
+    const bytes = new Uint8Array(this.bytes);
+    this.context.native.ggml.backend_tensor_get(this.root.pointer, bytes, this.offset, bytes.byteLength);
+    return bytes;
+  }
+
+  /** `name f32[ne0, ne1, ne2, ne3] = op`, for messages. */
+  describe(): string {
+    return `${this.name || this.op} ${this.type}[${this.ne.join(', ')}]`;
+  }
+
+  #writable(): TensorStorage {
+    const storage = this.#stored('set');
+    if (this.root.op !== 'none') throw new GgmlError(`set: ${this.describe()} is computed; set inputs or weights`);
+    storage.owner.assertIdle('set');
+    return storage;
+  }
+
+  #readable(where: string): void {
+    const storage = this.#stored(where);
+    if (!storage.plain) {
+      throw new GgmlError(`${where}: ${this.describe()} lies in an interleaved buffer, which cannot be read back`);
+    }
+    if (this.root.op !== 'none' && !this.root.isOutput) {
+      throw new GgmlError(
+        `${where}: ${this.describe()} is no output, its memory is reused; call output() before allocate()`,
+      );
+    }
+    storage.owner.assertIdle(where);
+  }
+
+  #stored(where: string): TensorStorage {
+    this.assertAlive(where);
+    const { storage } = this.root;
+    if (!storage) {
+      throw new GgmlError(
+        `${where}: ${this.describe()} has no memory yet; allocate its context (weights) or its graph (inputs, results)`,
+      );
+    }
+    storage.owner.assertAlive(where);
+    if (!this.isContiguous) {
+      throw new ShapeError(`${where}: ${this.describe()} is not contiguous; take cont() of it in the graph`);
+    }
+    return storage;
+  }
+}
+
+/** True when dimensions above `first` follow without gaps (ggml_is_contiguous_0, _1, _2). */
+export function contiguousFrom(tensor: Tensor, first: number): boolean {
+  const { blockSize, blockBytes } = TENSOR_TYPES[tensor.type];
+  const { ne, nb } = tensor;
+  if (ne[0] !== blockSize && nb[0] !== blockBytes) return false;
+  let next = (blockBytes * ne[0]) / blockSize;
+  for (let i = 1; i < 4; i++) {
+    if (i > first) {
+      if (ne[i] !== 1 && nb[i] !== next) return false;
+      next *= ne[i];
+    } else {
+      next = ne[i] * nb[i];
+    }
+  }
+  return true;
+}
