@@ -1,0 +1,55 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+/** PyTorch's generators, whose samples a seed stands for, take 32 bits. */
+const MAX_SEED = 2 ** 32 - 1;
+const MAX_THREADS = 512;
+const MAX_GUIDANCE = 100;
+
+/** A parser for whole numbers in [min, max]. */
+export const integer = (min: number, max: number) => (text: string) => numberIn(text, min, max, 'a whole number');
+
+/** A parser for numbers in [min, max]. */
+export const number = (min: number, max: number) => (text: string) => numberIn(text, min, max, 'a number');
+
+function numberIn(text: string, min: number, max: number, kind: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  const right = kind === 'a number' ? Number.isFinite(value) : Number.isInteger(value);
+  if (!right || value < min || value > max)
+    throw new InvalidArgumentError(`expected ${kind} from ${min} to ${max}, got '${text}'`);
+  return value;
+}
+
+/** Flags that several verbs share: one description each. */
+export const seedOption = () =>
+  new Option('--seed <number>', 'another seed gives another reading').argParser(integer(0, MAX_SEED)).default(0);
+export const guidanceOption = () =>
+  new Option(
+    '--guidance <number>',
+    "how strictly the speech follows the text; the model's own where left out",
+  ).argParser(number(0, MAX_GUIDANCE));
+export const modelOption = () =>
+  new Option('--model <folder>', 'the model to speak with; the voice of this package where left out');
+export const threadsOption = () =>
+  new Option('--threads <number>', 'CPU threads; the fastest number where left out').argParser(integer(1, MAX_THREADS));
+export const weightsOption = () =>
+  new Option(
+    '--weights <type>',
+    'type of the weights in memory, such as f32 or q8_0; the fastest good one where left out',
+  );
+export const maxFramesOption = () =>
+  new Option('--max-frames <number>', 'stop after this many frames').argParser(integer(1, 1_000_000));
+export const quietOption = () => new Option('--quiet', 'say nothing but errors');
+export const debugOption = () => new Option('--debug', 'show where an error comes from');
+
+/** The flags of `say` and `stream` alike, as commander hands them over. */
+export interface VoiceFlags {
+  seed: number;
+  guidance?: number;
+  model?: string;
+  threads?: number;
+  weights?: string;
+  maxFrames?: number;
+  quiet?: boolean;
+  debug?: boolean;
+  play?: boolean;
+}

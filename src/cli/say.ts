@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import {
+  debugOption,
+  guidanceOption,
+  maxFramesOption,
+  modelOption,
+  quietOption,
+  seedOption,
+  threadsOption,
+  weightsOption,
+  type VoiceFlags,
+} from './options.js';
+import { ProgressBar } from './progress-bar.js';
+import { describeTime, speak } from './speak.js';
+import { openOutput, playbackOutput } from './speech-output.js';
+import { readText } from './text-input.js';
+import type { World } from './world.js';
+
+interface SayFlags extends VoiceFlags {
+  out: string;
+}
+
+/** `say "text"`: a sound file, and the sound itself where the machine can. */
+export function sayCommand(world: World): Command {
+  return new Command('say')
+    .description('speak a text')
+    .argument('[text...]', "what to say; '-' or nothing reads standard input")
+    .option('--out <file>', "the sound file; '-' writes WAV to standard output", 'speech.wav')
+    .addOption(seedOption())
+    .addOption(guidanceOption())
+    .addOption(modelOption())
+    .addOption(threadsOption())
+    .addOption(weightsOption())
+    .addOption(maxFramesOption())
+    .option('--play', 'play the sound, or say why not')
+    .option('--no-play', 'do not play the sound; it is played on a terminal where the machine can')
+    .addOption(quietOption())
+    .addOption(debugOption())
+    .action((words: string[], flags: SayFlags) => say(world, words, flags));
+}
+
+async function say(world: World, words: string[], flags: SayFlags): Promise<void> {
+  const { out, seed, guidance, maxFrames, quiet = false } = flags;
+  const { stdin, stdout, stderr, signal } = world;
+  if (out === '-' && stdout.isTTY) throw new Error("say: '--out -' writes sound; pipe it or give a file name");
+  const text = await readText(words, stdin, signal);
+  if (text.trim() === '') throw new Error('say: expected some text, got none');
+
+  const speaker = await world.loadSpeaker(flags);
+  try {
+    const file = await openOutput(out, stdout, speaker.sampleRate);
+    const player = wantsPlayback(world, flags) ? playbackOutput(speaker.sampleRate) : undefined;
+    if (flags.play && !player) stderr.write('sled-tts: no program to play sound with was found on this machine\n');
+    const bar = new ProgressBar(stderr, !quiet);
+    const chunks = speaker.stream(text, {
+      seed,
+      guidanceScale: guidance,
+      maxFrames,
+      signal,
+      onProgress: (progress) => bar.update(progress),
+    });
+    const time = await speak(chunks, speaker.sampleRate, player ? [file, player] : [file], signal).finally(() =>
+      bar.stop(),
+    );
+    await file.close();
+    if (!quiet) (out === '-' ? stderr : stdout).write(`${describeTime(time)}: ${out}\n`);
+    await finishPlayback(world, flags, player);
+  } finally {
+    await speaker.free();
+  }
+}
+
+/** On a terminal unless told otherwise: a script that collects files wants no noise. */
+function wantsPlayback({ stdout }: World, { play, out }: SayFlags): boolean {
+  return play ?? (stdout.isTTY === true && out !== '-');
+}
+
+async function finishPlayback(world: World, flags: SayFlags, player: ReturnType<typeof playbackOutput>): Promise<void> {
+  if (!player) return;
+  const stop = () => void player.abort();
+  world.signal.addEventListener('abort', stop, { once: true });
+  if (world.signal.aborted) stop();
+  try {
+    await player.close();
+  } catch (error) {
+    if (flags.play) throw error; // unasked, a machine without a sound card is nothing to report
+  }
+}

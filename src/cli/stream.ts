@@ -1,0 +1,73 @@
+import { Command } from 'commander';
+import { AudioError } from '../audio/audio.js';
+import { AudioFileWriter } from '../audio/write-audio.js';
+import {
+  debugOption,
+  guidanceOption,
+  maxFramesOption,
+  modelOption,
+  quietOption,
+  seedOption,
+  threadsOption,
+  weightsOption,
+  type VoiceFlags,
+} from './options.js';
+import { describeTime, speak } from './speak.js';
+import { playbackOutput, stdoutOutput, type SpeechOutput } from './speech-output.js';
+import { textPieces } from './text-input.js';
+import type { World } from './world.js';
+
+interface StreamFlags extends VoiceFlags {
+  out?: string;
+  raw?: boolean;
+}
+
+/** `stream`: standard input is spoken while it is being written. */
+export function streamCommand(world: World): Command {
+  return new Command('stream')
+    .description('speak standard input while it arrives, to the loudspeaker or into a pipe')
+    .option('--out <file>', "a sound file, or '-' for standard output (the default in a pipe)")
+    .option('--raw', 'write raw 16-bit little-endian samples instead of WAV to standard output')
+    .addOption(seedOption())
+    .addOption(guidanceOption())
+    .addOption(modelOption())
+    .addOption(threadsOption())
+    .addOption(weightsOption())
+    .addOption(maxFramesOption())
+    .addOption(quietOption())
+    .addOption(debugOption())
+    .action((flags: StreamFlags) => stream(world, flags));
+}
+
+async function stream(world: World, flags: StreamFlags): Promise<void> {
+  const { seed, guidance, maxFrames, quiet = false } = flags;
+  const speaker = await world.loadSpeaker(flags);
+  try {
+    const output = await openStreamOutput(world, flags, speaker.sampleRate);
+    world.signal.addEventListener('abort', () => void output.abort(), { once: true });
+    const options = { seed, guidanceScale: guidance, maxFrames, signal: world.signal };
+    const time = await speak(
+      speaker.stream(textPieces(world.stdin, world.signal), options),
+      speaker.sampleRate,
+      [output],
+      world.signal,
+    );
+    await output.close();
+    if (time.firstAudioSeconds === undefined) throw new Error('stream: expected some text, got none');
+    if (!quiet) world.stderr.write(`${describeTime(time)}\n`);
+  } finally {
+    await speaker.free();
+  }
+}
+
+async function openStreamOutput(world: World, flags: StreamFlags, sampleRate: number): Promise<SpeechOutput> {
+  if (flags.raw && flags.out !== undefined && flags.out !== '-')
+    throw new Error(`stream: '--raw' is for standard output; name the file .pcm instead of ${flags.out}`);
+  const out = flags.out ?? (world.stdout.isTTY ? undefined : '-');
+  if (out !== undefined && out !== '-') return AudioFileWriter.open(out, sampleRate);
+  if (out === '-' && world.stdout.isTTY) throw new Error("stream: '--out -' writes sound; pipe it or give a file name");
+  if (out === '-') return stdoutOutput(world.stdout, sampleRate, flags.raw ?? false);
+  const player = playbackOutput(sampleRate);
+  if (!player) throw new AudioError("stream: no program to play sound with was found; use '--out' or a pipe");
+  return player;
+}

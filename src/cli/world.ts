@@ -1,0 +1,42 @@
+import type { Readable, Writable } from 'node:stream';
+
+/** Fraction of the work that is done, where it is known, and the frames that exist. */
+export interface SpeakProgress {
+  frames: number;
+  fraction?: number;
+}
+
+/** How one text is spoken. */
+export interface SpeakOptions {
+  seed: number;
+  guidanceScale?: number;
+  maxFrames?: number;
+  signal: AbortSignal;
+  onProgress?: (progress: SpeakProgress) => void;
+}
+
+/** What the command line needs of a loaded voice; `SledTts` is one. */
+export interface Speaker {
+  /** Samples a second. */
+  readonly sampleRate: number;
+  /** Yields samples [N] as they exist. */
+  stream(text: string | AsyncIterable<string>, options: SpeakOptions): AsyncIterable<Float32Array>;
+  free(): void | Promise<void>;
+}
+
+/** What to load, and how. */
+export interface LoadOptions {
+  model?: string;
+  threads?: number;
+  weights?: string;
+}
+
+/** Everything outside the program that its verbs touch, so that a test can put something else there. */
+export interface World {
+  stdin: Readable & { isTTY?: boolean };
+  stdout: Writable & { isTTY?: boolean };
+  stderr: Writable & { isTTY?: boolean };
+  /** Aborted by Ctrl-C and by a reader of standard output that has gone. */
+  signal: AbortSignal;
+  loadSpeaker(options: LoadOptions): Promise<Speaker>;
+}
