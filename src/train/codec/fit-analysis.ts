@@ -1,4 +1,4 @@
-import { MelAnalysis, padToFrames, latentFrames, stackFrames, type LinearMap } from '../../codec/mel/analysis.js';
+import { padToFrames, latentFrames, stackFrames, type LinearMap } from '../../codec/mel/analysis.js';
 import { stackedDimOf, type MelCodecConfig } from '../../codec/mel/config.js';
 import type { LatentStatistics } from '../../codec/mel/files.js';
 import { LogMel } from '../../codec/mel/log-mel.js';
@@ -36,12 +36,9 @@ export function fitAnalysis(corpus: SpeechCorpus, config: MelCodecConfig, option
     scale: Math.fround(Math.sqrt(kept / D)),
   };
   const total = values.reduce((a, b) => a + b, 0);
-  return {
-    map,
-    statistics: latentStatistics(corpus, chosen, new MelAnalysis(config, map)),
-    explained: kept / total,
-    frames: moments.count,
-  };
+  // Principal components have mean 0 and their eigenvalue as variance, by construction.
+  const std = Float32Array.from(values.subarray(0, D), (variance) => Math.sqrt(variance) / map.scale);
+  return { map, statistics: { mean: new Float32Array(D), std }, explained: kept / total, frames: moments.count };
 }
 
 /** Every k-th utterance, so that about `maxFrames` latent frames are covered. */
@@ -95,26 +92,4 @@ function addProducts(x: Float64Array, origin: Float64Array, sum: Float64Array, p
     const row = i * S;
     for (let j = 0; j <= i; j++) products[row + j] += xi * x[j];
   }
-}
-
-function latentStatistics(
-  corpus: SpeechCorpus,
-  utterances: readonly Utterance[],
-  analysis: MelAnalysis,
-): LatentStatistics {
-  const D = analysis.config.latentDim;
-  const sum = new Float64Array(D);
-  const squares = new Float64Array(D);
-  let count = 0;
-  for (const utterance of utterances) {
-    const latents = analysis.encode(corpus.read(utterance));
-    for (let i = 0; i < latents.length; i++) {
-      sum[i % D] += latents[i];
-      squares[i % D] += latents[i] ** 2;
-    }
-    count += latents.length / D;
-  }
-  const mean = Float32Array.from(sum, (s) => s / count);
-  const std = Float32Array.from(squares, (s, d) => Math.sqrt(Math.max(0, s / count - (sum[d] / count) ** 2)));
-  return { mean, std };
 }

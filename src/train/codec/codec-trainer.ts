@@ -1,0 +1,211 @@
+import {
+  AdamW,
+  autocast,
+  cat,
+  manualSeed,
+  noGrad,
+  op,
+  randn,
+  rand,
+  scope,
+  tensor,
+  keep,
+  type Tensor,
+} from '@sled-tts/torch';
+import type { MelCodecConfig } from '../../codec/mel/config.js';
+import { Balancer, type BalancedLoss } from './balancer.js';
+import type { CropBatch } from './crops.js';
+import { initialDecoder, TrainingDecoder } from './decoder.js';
+import {
+  adversarialLoss,
+  DEFAULT_DISCRIMINATOR,
+  Discriminator,
+  discriminatorLoss,
+  featureLoss,
+  initialDiscriminator,
+  type DiscriminatorSizes,
+} from './discriminator.js';
+import { SpectralLoss } from './spectral-loss.js';
+
+/** How a decoder is trained; all of it is part of a checkpoint. */
+export interface CodecRecipe {
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly cropFrames: number;
+  /** Step at which the discriminators join. */
+  readonly adversarialFrom: number;
+  readonly learningRate: number;
+  readonly discriminatorLearningRate: number;
+  readonly warmupSteps: number;
+  /** Largest standard deviation of the noise on the latents; a generator's latents are imperfect too. */
+  readonly latentNoise: number;
+  /** Decay of the averaged weights. */
+  readonly averageDecay: number;
+  readonly seed: number;
+  readonly autocast: boolean;
+  readonly discriminator: DiscriminatorSizes;
+}
+
+export const DEFAULT_RECIPE: CodecRecipe = {
+  steps: 6000,
+  batchSize: 8,
+  cropFrames: 25,
+  adversarialFrom: 1500,
+  learningRate: 1e-3,
+  discriminatorLearningRate: 4e-4,
+  warmupSteps: 200,
+  latentNoise: 0.12,
+  averageDecay: 0.999,
+  seed: 1,
+  autocast: true,
+  discriminator: DEFAULT_DISCRIMINATOR,
+};
+
+/** Losses of one step; the adversarial ones are absent until the discriminators join. */
+export interface StepLosses {
+  readonly spectral: number;
+  readonly adversarial?: number;
+  readonly feature?: number;
+  readonly discriminator?: number;
+}
+
+/** Shares of the gradient at the decoder's output. */
+const SHARES = { spectral: 1, adversarial: 1, feature: 1 };
+const BETAS = [0.8, 0.99] as const;
+const WEIGHT_DECAY = 0.01;
+/** The learning rate ends at this part of its peak. */
+const FINAL_RATE = 0.03;
+
+const foreachLerp = op('_foreach_lerp_', 'Scalar');
+
+/** Weights, optimisers and loop state of a codec's decoder in training. */
+export class CodecTrainer {
+  step = 0;
+  readonly decoder: TrainingDecoder;
+  /** Moving averages of the decoder's weights: what is shipped. */
+  readonly average: ReadonlyMap<string, Tensor>;
+  readonly discriminator: Discriminator;
+  readonly balancer = new Balancer();
+  readonly decoderOptimizer: AdamW;
+  readonly discriminatorOptimizer: AdamW;
+  private readonly spectralLoss: SpectralLoss;
+
+  constructor(
+    readonly config: MelCodecConfig,
+    readonly recipe: CodecRecipe,
+  ) {
+    manualSeed(recipe.seed);
+    this.decoder = new TrainingDecoder(initialDecoder(config), config);
+    this.discriminator = new Discriminator(initialDiscriminator(recipe.discriminator), recipe.discriminator);
+    this.average = new Map(
+      [...this.decoder.weights].map(([name, weight]) => [name, keep(noGrad(() => weight.detach().clone()))]),
+    );
+    this.decoderOptimizer = optimizerOf(this.decoder.weights);
+    this.discriminatorOptimizer = optimizerOf(this.discriminator.weights);
+    this.spectralLoss = new SpectralLoss(config.sampleRate);
+  }
+
+  /** One update of the decoder and, from `adversarialFrom` on, of the discriminators. */
+  train(batch: CropBatch): StepLosses {
+    this.setRates();
+    const losses = scope(() => this.update(batch));
+    this.step++;
+    const decay = Math.min(this.recipe.averageDecay, (1 + this.step) / (10 + this.step));
+    noGrad(() => foreachLerp([...this.average.values()], [...this.decoder.weights.values()], 1 - decay));
+    return losses;
+  }
+
+  /** Spectral loss of the averaged weights on clean latents. */
+  evaluate(batches: readonly CropBatch[]): number {
+    const decoder = new TrainingDecoder(this.average, this.config);
+    const losses = batches.map((batch) =>
+      noGrad(() =>
+        scope(() => {
+          const { latents, samples } = this.tensorsOf(batch);
+          return this.spectralLoss.forward(decoder.decodeInContext(latents), samples).item();
+        }),
+      ),
+    );
+    return losses.reduce((a, b) => a + b, 0) / losses.length;
+  }
+
+  private update(batch: CropBatch): StepLosses {
+    const { latents, samples } = this.tensorsOf(batch);
+    const output = this.inAutocast(() => this.decoder.decodeInContext(this.disturb(latents))); // [B, N]
+    const leaf = output.detach().requiresGrad_();
+    const spectral = this.spectralLoss.forward(leaf, samples);
+    const losses: BalancedLoss[] = [{ name: 'spectral', share: SHARES.spectral, loss: spectral }];
+    const adversarial = this.step >= this.recipe.adversarialFrom ? this.play(leaf, samples) : undefined;
+    if (adversarial) losses.push(...adversarial.losses);
+    const gradient = this.balancer.gradient(leaf, losses);
+    this.decoderOptimizer.zeroGrad();
+    output.backward(gradient);
+    this.decoderOptimizer.step();
+    const named = Object.fromEntries(losses.map(({ name, loss }) => [name, loss.item()]));
+    return { spectral: named.spectral, ...named, discriminator: adversarial?.discriminator };
+  }
+
+  /** Updates the discriminators, then asks them about the decoder's output. */
+  private play(leaf: Tensor, samples: Tensor): { losses: BalancedLoss[]; discriminator: number } {
+    const { discriminator } = this;
+    const seenReal = noGrad(() => discriminator.see(samples));
+    const seenFake = discriminator.see(leaf);
+    const discriminatorLossValue = this.updateDiscriminator(seenReal, seenFake);
+    discriminator.setTrainable(false);
+    const [real, fake] = this.inAutocast(() => [
+      noGrad(() => discriminator.judge(seenReal)),
+      discriminator.judge(seenFake),
+    ]);
+    discriminator.setTrainable(true);
+    const losses = [
+      { name: 'adversarial', share: SHARES.adversarial, loss: adversarialLoss(fake) },
+      { name: 'feature', share: SHARES.feature, loss: featureLoss(real, fake) },
+    ];
+    return { losses, discriminator: discriminatorLossValue };
+  }
+
+  private updateDiscriminator(seenReal: readonly Tensor[], seenFake: readonly Tensor[]): number {
+    const half = seenReal[0].shape[0];
+    const loss = this.inAutocast(() => {
+      const both = this.discriminator.judge(seenReal.map((real, i) => cat([real, seenFake[i].detach()])));
+      const part = (start: number) =>
+        both.map(({ scores }) => ({ scores: scores.narrow(0, start, half), features: [] }));
+      return discriminatorLoss(part(0), part(half));
+    });
+    this.discriminatorOptimizer.zeroGrad();
+    loss.backward();
+    this.discriminatorOptimizer.step();
+    return loss.item();
+  }
+
+  private tensorsOf({ latents, samples }: CropBatch): { latents: Tensor; samples: Tensor } {
+    const { batchSize } = this.recipe;
+    return {
+      latents: tensor(latents, [batchSize, latents.length / batchSize / this.config.latentDim, this.config.latentDim]),
+      samples: tensor(samples, [batchSize, samples.length / batchSize]),
+    };
+  }
+
+  /** latents + sigma * noise, sigma uniform in [0, latentNoise) for every row. */
+  private disturb(latents: Tensor): Tensor {
+    const sigma = rand([latents.shape[0], 1, 1]).mul(this.recipe.latentNoise);
+    return latents.add(randn(latents.shape).mul(sigma));
+  }
+
+  private inAutocast<T>(fn: () => T): T {
+    return this.recipe.autocast ? autocast('bfloat16', fn) : fn();
+  }
+
+  private setRates(): void {
+    const { steps, warmupSteps, learningRate, discriminatorLearningRate, adversarialFrom } = this.recipe;
+    const progress = Math.min(1, this.step / steps);
+    const decay = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + Math.cos(Math.PI * progress));
+    const warm = (since: number) => Math.min(1, Math.max(0, this.step - since + 1) / warmupSteps);
+    this.decoderOptimizer.groups[0].lr = learningRate * decay * warm(0);
+    this.discriminatorOptimizer.groups[0].lr = discriminatorLearningRate * decay * warm(adversarialFrom);
+  }
+}
+
+function optimizerOf(weights: ReadonlyMap<string, Tensor>): AdamW {
+  return new AdamW([{ params: [...weights.values()], lr: 0, weightDecay: WEIGHT_DECAY }], { betas: BETAS });
+}

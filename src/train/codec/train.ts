@@ -1,0 +1,160 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { setNumThreads } from '@sled-tts/torch';
+import { MelAnalysis } from '../../codec/mel/analysis.js';
+import { DEFAULT_MEL_CODEC_CONFIG, type MelCodecConfig } from '../../codec/mel/config.js';
+import { readMelCodecFiles, writeMelCodecFiles, type MelCodecFiles } from '../../codec/mel/files.js';
+import { loadCheckpoint, readRecipe, saveCheckpoint } from './checkpoint.js';
+import { CodecTrainer, DEFAULT_RECIPE, type CodecRecipe, type StepLosses } from './codec-trainer.js';
+import { readManifests, SpeechCorpus } from './corpus.js';
+import { CropSampler, isHeldOut, type CropBatch } from './crops.js';
+import { fitAnalysis } from './fit-analysis.js';
+
+export interface TrainCodecOptions {
+  /** JSONL manifests of 16-bit mono WAV files at the codec's sample rate. */
+  readonly manifests: readonly string[];
+  /** Directory of `config.json`, `model.safetensors` and `checkpoint.safetensors`. */
+  readonly out: string;
+  /** Sizes of a new codec; an existing directory keeps its own. */
+  readonly config?: MelCodecConfig;
+  /** Differences from the default recipe; a resumed run keeps the recipe that it began with. */
+  readonly recipe?: Partial<CodecRecipe>;
+  /** Stop here with a checkpoint, however many steps are done. */
+  readonly minutes?: number;
+  /** Go on from `checkpoint.safetensors` in `out`. */
+  readonly resume?: boolean;
+  readonly threads?: number;
+  readonly logEverySteps?: number;
+  readonly checkpointEveryMinutes?: number;
+  /** Stops with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly log?: (line: string) => void;
+}
+
+/** Batches of unseen speech that the log's `held out` is measured on. */
+const HELD_OUT_BATCHES = 4;
+
+/**
+ * Fits the analysis where `out` has none yet, then trains the decoder and keeps its averaged weights in `out`.
+ *
+ * @throws {CheckpointError} for files in `out` that do not fit. @throws {RangeError} for data that does not.
+ */
+export async function trainCodec(options: TrainCodecOptions): Promise<{ steps: number; heldOut: number }> {
+  const { out, log = () => {}, threads = 1 } = options;
+  setNumThreads(threads);
+  mkdirSync(out, { recursive: true });
+  const checkpoint = join(out, 'checkpoint.safetensors');
+  const config = existsSync(join(out, 'config.json'))
+    ? readMelCodecFiles(out).config
+    : (options.config ?? DEFAULT_MEL_CODEC_CONFIG);
+  const corpus = new SpeechCorpus(readManifests(options.manifests, config.sampleRate), config.sampleRate);
+  try {
+    const files = prepareAnalysis(out, corpus, config, log);
+    const recipe = options.resume ? readRecipe(checkpoint) : { ...DEFAULT_RECIPE, ...options.recipe };
+    const trainer = new CodecTrainer(config, recipe);
+    const { sampler, heldOut } = samplers(corpus, new MelAnalysis(config, files.map), trainer);
+    if (options.resume) loadCheckpoint(checkpoint, trainer, sampler);
+    return await run(trainer, sampler, heldOut, files, options);
+  } finally {
+    corpus.close();
+  }
+}
+
+function prepareAnalysis(
+  out: string,
+  corpus: SpeechCorpus,
+  config: MelCodecConfig,
+  log: (line: string) => void,
+): MelCodecFiles {
+  if (existsSync(join(out, 'model.safetensors'))) return readMelCodecFiles(out);
+  const { map, statistics, explained, frames } = fitAnalysis(corpus, config);
+  log(`analysis fitted on ${frames} latent frames; ${(100 * explained).toFixed(2)} % of the variance kept`);
+  const files = { config, map, statistics };
+  writeMelCodecFiles(out, files);
+  return files;
+}
+
+function samplers(
+  corpus: SpeechCorpus,
+  analysis: MelAnalysis,
+  { recipe, decoder }: CodecTrainer,
+): { sampler: CropSampler; heldOut: CropBatch[] } {
+  const { batchSize, cropFrames, seed } = recipe;
+  const options = { batchSize, cropFrames, context: decoder.context };
+  const unseen = corpus.utterances.filter(isHeldOut);
+  const seen = corpus.utterances.filter((utterance) => !isHeldOut(utterance));
+  // A corpus too small to hold anything out is judged on itself.
+  const judge = new CropSampler(corpus, analysis, unseen.length > 0 ? unseen : seen, { ...options, seed: 0 });
+  return {
+    sampler: new CropSampler(corpus, analysis, seen, { ...options, seed }),
+    heldOut: Array.from({ length: HELD_OUT_BATCHES }, () => judge.next()),
+  };
+}
+
+async function run(
+  trainer: CodecTrainer,
+  sampler: CropSampler,
+  heldOut: CropBatch[],
+  files: MelCodecFiles,
+  options: TrainCodecOptions,
+): Promise<{ steps: number; heldOut: number }> {
+  const { out, signal, minutes = Infinity, logEverySteps = 50, checkpointEveryMinutes = 3, log = () => {} } = options;
+  const started = performance.now();
+  const minutesSince = (time: number) => (performance.now() - time) / 60_000;
+  const save = () => {
+    saveCheckpoint(join(out, 'checkpoint.safetensors'), trainer, sampler);
+    const decoder = [...trainer.average].map(
+      ([name, weight]) => [name, { shape: weight.shape, values: weight.toFloat32Array() }] as const,
+    );
+    writeMelCodecFiles(out, { ...files, decoder: new Map(decoder) });
+  };
+  let saved = started;
+  let sums = new LossMeans();
+  while (trainer.step < trainer.recipe.steps && minutesSince(started) < minutes && !signal?.aborted) {
+    sums.add(trainer.train(sampler.next()));
+    if (trainer.step % logEverySteps === 0) {
+      log(sums.line(trainer, trainer.evaluate(heldOut)));
+      sums = new LossMeans();
+    }
+    if (minutesSince(saved) >= checkpointEveryMinutes) {
+      save();
+      saved = performance.now();
+    }
+    await setImmediate(); // lets signals in
+  }
+  save();
+  return { steps: trainer.step, heldOut: trainer.evaluate(heldOut) };
+}
+
+const COLUMNS: readonly (keyof StepLosses)[] = ['spectral', 'adversarial', 'feature', 'discriminator'];
+
+/** Mean losses since the last line. */
+class LossMeans {
+  private readonly sums = new Map<string, number>();
+  private count = 0;
+  private readonly started = performance.now();
+
+  add(losses: StepLosses): void {
+    this.count++;
+    for (const name of COLUMNS) {
+      const value = losses[name];
+      if (value !== undefined) this.sums.set(name, (this.sums.get(name) ?? 0) + value);
+    }
+  }
+
+  line({ step, recipe, decoderOptimizer }: CodecTrainer, heldOut: number): string {
+    const means = COLUMNS.map((name) => {
+      const sum = this.sums.get(name);
+      return `${name} ${(sum === undefined ? '-' : (sum / this.count).toFixed(3)).padStart(6)}`;
+    });
+    const seconds = (performance.now() - this.started) / 1000 / this.count;
+    return [
+      `step ${String(step).padStart(6)}/${recipe.steps}`,
+      ...means,
+      `held out ${heldOut.toFixed(4)}`,
+      `rate ${decoderOptimizer.groups[0].lr.toExponential(2)}`,
+      `${seconds.toFixed(3)} s/step`,
+    ].join('  ');
+  }
+}
