@@ -17,6 +17,11 @@ interface ArgumentTypes {
   bool: boolean;
   str: string;
   ne: readonly number[];
+  u32: number;
+  u64: number | bigint;
+  i64: number | bigint;
+  double: number;
+  strings: readonly string[];
 }
 interface ResultTypes {
   ptr: Pointer | null;
@@ -38,6 +43,11 @@ const C_TYPES: Record<keyof ArgumentTypes | keyof ResultTypes, string> = {
   bool: 'bool',
   str: 'str',
   ne: 'int64_t*',
+  u32: 'uint32_t',
+  u64: 'uint64_t',
+  i64: 'int64_t',
+  double: 'double',
+  strings: 'const char**',
   void: 'void',
 };
 type Signature = readonly [result: keyof ResultTypes, ...args: (keyof ArgumentTypes)[]];
@@ -190,11 +200,42 @@ const REGISTRY = {
   backend_dev_get: ['ptr', 'size'],
 } as const satisfies Record<string, Signature>;
 
-/** gguf_* of libggml-base, without their prefix. */
+/** The gguf_* functions of libggml-base, without that prefix. */
 const GGUF = {
   init_empty: ['ptr'],
-  init_from_buffer: ['ptr', 'memory', 'size', 'bool', 'ptr'],
   free: ['void', 'ptr'],
+  get_data_offset: ['size', 'ptr'],
+  get_n_kv: ['int64', 'ptr'],
+  get_key: ['str', 'ptr', 'int64'],
+  get_kv_type: ['int', 'ptr', 'int64'],
+  get_arr_type: ['int', 'ptr', 'int64'],
+  get_arr_n: ['size', 'ptr', 'int64'],
+  get_arr_data: ['ptr', 'ptr', 'int64'],
+  get_arr_str: ['str', 'ptr', 'int64', 'size'],
+  get_val_data: ['ptr', 'ptr', 'int64'],
+  get_val_str: ['str', 'ptr', 'int64'],
+  get_n_tensors: ['int64', 'ptr'],
+  get_tensor_name: ['str', 'ptr', 'int64'],
+  get_tensor_type: ['int', 'ptr', 'int64'],
+  get_tensor_offset: ['size', 'ptr', 'int64'],
+  get_tensor_size: ['size', 'ptr', 'int64'],
+  set_val_str: ['void', 'ptr', 'str', 'str'],
+  set_val_bool: ['void', 'ptr', 'str', 'bool'],
+  set_val_u8: ['void', 'ptr', 'str', 'int'],
+  set_val_i8: ['void', 'ptr', 'str', 'int'],
+  set_val_u16: ['void', 'ptr', 'str', 'int'],
+  set_val_i16: ['void', 'ptr', 'str', 'int'],
+  set_val_u32: ['void', 'ptr', 'str', 'u32'],
+  set_val_i32: ['void', 'ptr', 'str', 'int'],
+  set_val_f32: ['void', 'ptr', 'str', 'float'],
+  set_val_u64: ['void', 'ptr', 'str', 'u64'],
+  set_val_i64: ['void', 'ptr', 'str', 'i64'],
+  set_val_f64: ['void', 'ptr', 'str', 'double'],
+  set_arr_data: ['void', 'ptr', 'str', 'int', 'memory', 'size'],
+  set_arr_str: ['void', 'ptr', 'str', 'strings', 'size'],
+  add_tensor: ['void', 'ptr', 'ptr'],
+  get_meta_size: ['size', 'ptr'],
+  get_meta_data: ['void', 'ptr', 'memory'],
 } as const satisfies Record<string, Signature>;
 
 type Functions<T extends Record<string, Signature>> = { readonly [K in keyof T]: NativeFunction<T[K]> };
@@ -202,11 +243,13 @@ type Functions<T extends Record<string, Signature>> = { readonly [K in keyof T]:
 /** ggml's C functions, typed, without their prefix. Nothing here is checked: callers check first. */
 export interface Native {
   readonly ggml: Functions<typeof BASE>;
+  readonly gguf: Functions<typeof GGUF>;
   readonly registry: Functions<typeof REGISTRY>;
+  /** Parses GGUF bytes that were checked: the meta data of a file up to its data section. */
+  readonly parseGguf: (header: Uint8Array) => Pointer | null;
   readonly initContext: (bytes: number) => Pointer | null;
   readonly symbol: (name: string) => Pointer;
 }
-export { GGUF };
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
@@ -222,7 +265,9 @@ export function loadNative(libraries: GgmlLibraries): Native {
   const absent: string[] = [];
   const native = {
     ggml: bind(base, 'ggml_', BASE, absent),
+    gguf: bind(base, 'gguf_', GGUF, absent),
     registry: bind(registry, 'ggml_', REGISTRY, absent),
+    parseGguf: bindParse(base, absent),
     initContext: bindInit(base, absent),
     symbol: (name: string) => base.symbol(name) as Pointer,
   };
@@ -271,6 +316,17 @@ function bindInit(base: LibraryHandle, absent: string[]): Native['initContext'] 
     return (bytes) => init({ mem_size: bytes, mem_buffer: null, no_alloc: true }) as Pointer | null;
   } catch {
     absent.push('ggml_init');
+    return () => null;
+  }
+}
+
+function bindParse(base: LibraryHandle, absent: string[]): Native['parseGguf'] {
+  const parameters = koffi.struct({ no_alloc: 'bool', ctx: 'void*' });
+  try {
+    const parse = base.func('gguf_init_from_buffer', 'void*', ['void*', 'size_t', parameters]);
+    return (header) => parse(header, header.byteLength, { no_alloc: true, ctx: null }) as Pointer | null;
+  } catch {
+    absent.push('gguf_init_from_buffer');
     return () => null;
   }
 }
