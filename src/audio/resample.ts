@@ -1,5 +1,5 @@
 import type { create } from '@alexanderolsen/libsamplerate-js';
-import { checkSampleRate } from './audio.js';
+import { AudioError, checkSampleRate } from './audio.js';
 
 type Resampler = Awaited<ReturnType<typeof create>>;
 
@@ -64,7 +64,12 @@ function resamplerFor(from: number, to: number): Promise<Resampler> {
 }
 
 async function createResampler(from: number, to: number): Promise<Resampler> {
-  const { default: libsamplerate } = await import('@alexanderolsen/libsamplerate-js');
+  const { default: libsamplerate } = await import('@alexanderolsen/libsamplerate-js').catch((cause: unknown) => {
+    throw new AudioError(
+      `resampling ${from} to ${to} Hz needs one more package: npm install @alexanderolsen/libsamplerate-js`,
+      { cause },
+    );
+  });
   const converterType = libsamplerate.ConverterType.SRC_SINC_MEDIUM_QUALITY;
   return libsamplerate.create(1, from, to, { converterType });
 }
