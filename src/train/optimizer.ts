@@ -41,8 +41,11 @@ export class Optimizer {
       ],
       { betas: [beta1, beta2], eps: 1e-8 },
     );
-    const bySplit = (split: number) => tensors(matrices.filter(([name]) => partsOf(name) === split));
-    const groups = [1, 2, 3].map((split) => ({ params: bySplit(split), lr: matrixLearningRate, weightDecay, split }));
+    const groups = [1, 2, 3].map((parts) => {
+      const params = tensors(matrices.filter(([name]) => partsOf(name) === parts));
+      const split = parts > 1 ? params[0]?.shape[0] / parts : undefined; // rows of a part
+      return { params, lr: matrixLearningRate, weightDecay, split };
+    });
     this.muon = matrices.length > 0 ? new Muon(groups.filter(({ params }) => params.length > 0)) : null;
   }
 
