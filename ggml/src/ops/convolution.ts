@@ -3,7 +3,7 @@ import { ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { expectContiguous, expectInteger, expectShape, expectTensors, expectType, expectUnitStride } from './checks.js';
 import { mulMat } from './matrix.js';
-import { reshape } from './shape.js';
+import { permute, reshape, view } from './shape.js';
 
 export interface ConvolutionOptions {
   readonly stride?: number;
@@ -111,4 +111,54 @@ export function col2im1d(context: Context, columns: Tensor, options: { stride: n
   checkDimensions(op, columns.type, [(length - 1) * stride + height / channels, channels]);
   const call = (c: bigint) => context.native.ggml.col2im_1d(c, columns.pointer, stride, channels, 0);
   return context.make(op, [columns], columns.type, call);
+}
+
+/**
+ * Windows of `width` frames, channels fastest: x f32 [C, T] -> [width * C, T'], T' = floor((T - width) / stride) + 1.
+ * A convolution over time is then mulMat(w [width * C, Co], windows(x)), whose weights may be quantized or interleaved.
+ */
+export function windows(context: Context, x: Tensor, options: { width: number; stride?: number }): Tensor {
+  const op = 'windows';
+  expectTensors(context, op, { x });
+  const { width, stride = 1 } = options;
+  const [channels, length, n2, n3] = x.ne;
+  expectType(op, 'x', x, ['f32']);
+  expectContiguous(op, 'x', x);
+  expectInteger(op, 'width', width, 1);
+  expectInteger(op, 'stride', stride, 1);
+  expectShape(n2 === 1 && n3 === 1 && length >= width, op, `x [C, T] of at least ${width} frames`, x);
+  // One long row whose windows start every `channels` elements; the kernel operand lends its shape only.
+  const kernel = view(context, x, [channels * width]);
+  return im2col(context, kernel, reshape(context, x, channels * length), { stride: channels * stride });
+}
+
+/**
+ * Each channel with its own kernel, channels fastest: kernel f32 [C, K], x f32 [C, T, 1, B] -> [C, T', 1, B].
+ * T' = floor((T - dilation * (K - 1) - 1) / stride) + 1; C and K at least 2. Causal use: K - 1 frames of history in front.
+ */
+export function convDepthwise(
+  context: Context,
+  kernel: Tensor,
+  x: Tensor,
+  options: { readonly stride?: number; readonly dilation?: number } = {},
+): Tensor {
+  const op = 'convDepthwise';
+  expectTensors(context, op, { kernel, x });
+  for (const [name, tensor] of Object.entries({ kernel, x })) {
+    expectType(op, name, tensor, ['f32']);
+    expectContiguous(op, name, tensor);
+  }
+  const [channels, width, k2, k3] = kernel.ne;
+  const [, length, n2, batch] = x.ne;
+  const fits = x.ne[0] === channels && n2 === 1 && k2 === 1 && k3 === 1 && channels > 1 && width > 1;
+  expectShape(fits, op, 'kernel [C, K] and x [C, T, 1, B] with C and K of at least 2', kernel, x);
+  const { stride = 1, dilation = 1 } = options;
+  outputLength(op, length, width, { stride, dilation });
+  // ggml's kernel takes images [W, H, C, B] that lie in memory with channels fastest: time is the width.
+  const image = permute(context, x, 2, 0, 1, 3);
+  const filter = permute(context, reshape(context, kernel, channels, 1, width, 1), 3, 2, 0, 1);
+  const call = (c: bigint) =>
+    context.native.ggml.conv_2d_dw_direct(c, filter.pointer, image.pointer, stride, 1, 0, 0, dilation, 1);
+  const result = context.make(op, [filter, image], 'f32', call);
+  return permute(context, result, 1, 2, 0, 3);
 }
