@@ -1,0 +1,69 @@
+import { isInterleaved, type SledConfig } from '../model/config.js';
+import type { Session } from './session.js';
+import type { TokenSource } from './token-source.js';
+import type { NoiseSource } from './torch-random.js';
+
+/** The end-of-speech probability that stops a text that is read in turns, and one that is read at once. */
+const STREAMING_THRESHOLD = 0.5;
+const OFFLINE_THRESHOLD = 0.8;
+
+/** How a text becomes frames. */
+export interface GenerateOptions {
+  noise: NoiseSource;
+  /** 1 computes the conditional row alone. */
+  guidanceScale: number;
+  /** Frames [D] of a voice, placed between the text (which begins with theirs) and the new frames. */
+  prompt?: readonly Float32Array[];
+  /** Most frames to draw (default: until the positions are used up). */
+  maxFrames?: number;
+  signal?: AbortSignal;
+  /** Told the end-of-speech score, before its sigmoid, of each step. */
+  onEndScore?: (score: number) => void;
+}
+
+/** Why generation ended: by its end-of-speech score, by maxFrames, or because no position was left. */
+export type StopReason = 'end' | 'maxFrames' | 'positions';
+
+/**
+ * Reads text and yields latent frames [D], in the released code's order: a turn's text, a turn's frames, and so on; offline is one
+ * endless turn. The end-of-speech score counts once the whole text is read, so that no text is lost; the frame of the step
+ * that it stops is not speech. Nothing is computed after an abort, which throws the signal's reason.
+ */
+export async function* generateFrames(
+  session: Session,
+  config: SledConfig,
+  text: TokenSource,
+  options: GenerateOptions,
+): AsyncGenerator<Float32Array, StopReason> {
+  const { signal, maxFrames = Infinity, prompt = [], onEndScore } = options;
+  const { textPerTurn, framesPerTurn, maxPositions, eosId } = config;
+  const threshold = isInterleaved(config) ? STREAMING_THRESHOLD : OFFLINE_THRESHOLD;
+  let turn = await text.read(textPerTurn, signal);
+  const stream = session.open(options);
+  try {
+    stream.feedUnconditional(eosId);
+    stream.feedText(turn.ids);
+    for (const frame of prompt) stream.feedFrame(frame);
+    let frames = 0;
+    for (;;) {
+      for (let written = 0; turn.ended || written < framesPerTurn; written++) {
+        if (frames >= maxFrames) return 'maxFrames';
+        if (stream.length >= maxPositions) return 'positions';
+        signal?.throwIfAborted();
+        const { latent, endScore } = await stream.step();
+        signal?.throwIfAborted();
+        onEndScore?.(endScore);
+        if (turn.ended && probability(endScore) >= threshold) return 'end';
+        stream.feedFrame(latent);
+        frames++;
+        yield latent;
+      }
+      turn = await text.read(textPerTurn, signal);
+      stream.feedText(turn.ids);
+    }
+  } finally {
+    stream.close();
+  }
+}
+
+const probability = (score: number) => 1 / (1 + Math.exp(-score));

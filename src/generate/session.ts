@@ -1,0 +1,253 @@
+import type { SledConfig } from '../model/config.js';
+import { GraphCache, LONGEST_PREFILL } from './graph-cache.js';
+import type { Frame, FrameInput, GraphParts, Position, PositionInput } from './graphs.js';
+import { KvCache, type CacheType } from './kv-cache.js';
+import type { NoiseSource } from './torch-random.js';
+
+/** Rows of the cache at the start: one voice with guidance. */
+const FIRST_SLOTS = 2;
+const FIRST_POSITIONS = 512;
+
+export interface SessionOptions {
+  /** Element type of the key and value cache (default f16). */
+  cacheType?: CacheType;
+  /** Streams that may be open at once; memory grows with those that are. */
+  maxStreams?: number;
+}
+
+export interface StreamOptions {
+  /** 1 is the conditional row alone. */
+  guidanceScale: number;
+  noise: NoiseSource;
+}
+
+/** A sequence in the cache. */
+interface Row {
+  slot: number;
+  /** Positions in the cache. */
+  cached: number;
+  /** Positions that are fed and not yet computed. */
+  pending: Position[];
+}
+
+interface Request {
+  stream: SledStream;
+  resolve: (frame: Frame) => void;
+  reject: (error: unknown) => void;
+}
+
+/** One voice that is being written: its conditional and, with guidance, unconditional row. */
+export class SledStream {
+  readonly conditional: Row;
+  readonly unconditional: Row | undefined;
+  closed = false;
+
+  /** Made by Session.open(). */
+  constructor(
+    private readonly session: Session,
+    readonly options: StreamOptions,
+    slots: number[],
+  ) {
+    const [conditional, unconditional] = slots.map((slot) => ({ slot, cached: 0, pending: [] }));
+    this.conditional = conditional;
+    this.unconditional = unconditional;
+  }
+
+  /** Positions of the conditional row, computed or not. */
+  get length(): number {
+    return this.conditional.cached + this.conditional.pending.length;
+  }
+
+  /** Appends text to the conditional row. */
+  feedText(ids: readonly number[]): void {
+    this.conditional.pending.push(...ids);
+  }
+
+  /** Begins the unconditional row, which holds this token instead of the text. */
+  feedUnconditional(id: number): void {
+    this.unconditional?.pending.push(id);
+  }
+
+  /** Appends a frame [D] to both rows. */
+  feedFrame(latent: Float32Array): void {
+    this.conditional.pending.push(latent);
+    this.unconditional?.pending.push(latent);
+  }
+
+  /** Computes what was fed and draws the next frame, in one graph with the other streams that are ready. */
+  step(): Promise<Frame> {
+    return this.session.step(this);
+  }
+
+  /** Frees its place; a frame that is being drawn is thrown away. */
+  close(): void {
+    this.session.close(this);
+  }
+}
+
+/** One loaded network that serves many streams: each step computes the rows of all that are ready in one graph. */
+export class Session {
+  readonly #config: SledConfig;
+  readonly #maxStreams: number;
+  readonly #cacheType: CacheType;
+  readonly #open = new Set<SledStream>();
+  readonly #waiting: Request[] = [];
+  #cache: KvCache;
+  #graphs: GraphCache;
+  #running: Promise<void> | undefined;
+  /** Step graphs computed so far. */
+  steps = 0;
+  /** Prefill graphs computed so far. */
+  prefills = 0;
+
+  constructor(
+    private readonly parts: GraphParts,
+    { cacheType = 'f16', maxStreams = 16 }: SessionOptions = {},
+  ) {
+    this.#config = parts.config;
+    this.#maxStreams = maxStreams;
+    this.#cacheType = cacheType;
+    const positions = Math.min(FIRST_POSITIONS, this.#config.maxPositions);
+    this.#cache = this.#createCache(FIRST_SLOTS, positions);
+    this.#graphs = new GraphCache(parts, this.#cache);
+  }
+
+  /** Streams that are open now. */
+  get streams(): number {
+    return this.#open.size;
+  }
+
+  /** Bytes of the key and value cache. */
+  get cacheBytes(): number {
+    return this.#cache.bytes;
+  }
+
+  /** @throws {RangeError} when maxStreams are open already. */
+  open(options: StreamOptions): SledStream {
+    if (this.#open.size >= this.#maxStreams)
+      throw new RangeError(`open: ${this.#maxStreams} streams are open already; close one, or raise maxStreams`);
+    const stream = new SledStream(this, options, this.#freeSlots(options.guidanceScale === 1 ? 1 : 2));
+    this.#open.add(stream);
+    return stream;
+  }
+
+  /** For SledStream.step. */
+  step(stream: SledStream): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      if (stream.closed) return reject(new Error('step: this stream is closed'));
+      this.#waiting.push({ stream, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** For SledStream.close. */
+  close(stream: SledStream): void {
+    stream.closed = true;
+    this.#open.delete(stream);
+  }
+
+  /** Closes every stream, waits for what is being computed, and frees the network. */
+  async free(): Promise<void> {
+    for (const stream of this.#open) stream.close();
+    await this.#running;
+    this.#graphs.free();
+    this.#cache.free();
+    this.parts.weights.free();
+    this.parts.backend.free();
+  }
+
+  /** The lowest slots that no open stream holds: the rows of a step stay close together. */
+  #freeSlots(count: number): number[] {
+    const taken = new Set([...this.#open].flatMap(rowsOf).map(({ slot }) => slot));
+    const free: number[] = [];
+    for (let slot = 0; free.length < count; slot++) if (!taken.has(slot)) free.push(slot);
+    return free;
+  }
+
+  async #run(): Promise<void> {
+    await Promise.resolve(); // returns before anything is done, so that #running is set
+    while (this.#waiting.length > 0) {
+      // Streams that were just given a frame ask for the next one within this turn of the event loop.
+      if (this.#waiting.length < this.#open.size) await new Promise(setImmediate);
+      const requests = this.#waiting.splice(0).filter(({ stream, reject }) => {
+        if (stream.closed) reject(new Error('step: this stream was closed'));
+        return !stream.closed;
+      });
+      if (requests.length === 0) continue;
+      try {
+        const frames = await this.#compute(requests.map(({ stream }) => stream));
+        requests.forEach(({ resolve }, i) => resolve(frames[i]));
+      } catch (error) {
+        for (const { reject } of requests) reject(error);
+      }
+      await Promise.resolve(); // lets the streams see their frames
+    }
+    this.#running = undefined;
+  }
+
+  async #compute(streams: SledStream[]): Promise<Frame[]> {
+    const rows = streams.flatMap(rowsOf);
+    await this.#grow(
+      Math.max(...rows.map(({ slot }) => slot)) + 1,
+      Math.max(...rows.map(({ cached, pending }) => cached + pending.length)),
+    );
+    for (const row of rows) while (row.pending.length > 1) await this.#prefill(row);
+    return this.#draw(streams, rows);
+  }
+
+  /** Computes all but the last pending position of a row, at most LONGEST_PREFILL of them. */
+  async #prefill(row: Row): Promise<void> {
+    const { slot, cached } = row;
+    const contents = row.pending.splice(0, Math.min(LONGEST_PREFILL, row.pending.length - 1));
+    row.cached += contents.length;
+    const entries = contents.map((content, i) => ({ content, position: cached + i, slot }));
+    this.prefills++;
+    await this.#graphs.prefill({ slot, count: entries.length, length: row.cached }).compute(entries);
+  }
+
+  /** One graph: the last pending position of each row, and a frame for each stream. */
+  async #draw(streams: SledStream[], rows: Row[]): Promise<Frame[]> {
+    const first = Math.min(...rows.map(({ slot }) => slot));
+    const count = Math.max(...rows.map(({ slot }) => slot)) - first + 1;
+    const inputs = new Array<PositionInput | undefined>(count).fill(undefined);
+    for (const row of rows) {
+      const content = row.pending.shift();
+      if (content === undefined) throw new Error('step: nothing was fed to this stream');
+      inputs[row.slot - first] = { content, position: row.cached++, slot: row.slot };
+    }
+    const frames = streams.map((stream): FrameInput => {
+      const { conditional, unconditional = conditional, options } = stream;
+      return {
+        conditional: conditional.slot - first,
+        unconditional: unconditional.slot - first,
+        guidanceScale: options.guidanceScale,
+        noise: options.noise.randn(this.#config.noiseDim),
+      };
+    });
+    const length = Math.max(...rows.map(({ cached }) => cached));
+    this.steps++;
+    return this.#graphs.step({ slot: first, rows: count, streams: frames.length, length }).compute(inputs, frames);
+  }
+
+  /** A larger cache when these slots and positions do not fit; graphs look into the old one and go with it. */
+  async #grow(slots: number, positions: number): Promise<void> {
+    const old = this.#cache;
+    if (slots <= old.slots && positions <= old.positions) return;
+    const doubled = (size: number, needed: number) => (needed <= size ? size : Math.max(needed, 2 * size));
+    const limit = Math.max(positions, this.#config.maxPositions);
+    const grown = this.#createCache(doubled(old.slots, slots), Math.min(doubled(old.positions, positions), limit));
+    await grown.copyFrom(old, this.parts.ggml);
+    this.#graphs.free();
+    old.free();
+    this.#cache = grown;
+    this.#graphs = new GraphCache(this.parts, grown);
+  }
+
+  #createCache(slots: number, positions: number): KvCache {
+    const { ggml, backend, config } = this.parts;
+    return new KvCache(ggml, backend, config, this.#cacheType, slots, positions);
+  }
+}
+
+const rowsOf = ({ conditional, unconditional }: SledStream): Row[] =>
+  unconditional ? [conditional, unconditional] : [conditional];
