@@ -72,7 +72,7 @@ enlarged ɪnlˈɑɹʤd; enormous ɪnˈɔɹməs; enough ɪnˈʌf; enraged ɪnɹˈ
 entire əntˈIəɹ; entirely əntˈIəɹli; entitled ɪntˈITᵊld; entreat ɪntɹˈit; entreaty ɪntɹˈiTi; enveloped ənvˈɛləpt;
 err ˈɜɹ; escape əskˈAp; escaped əskˈApt; escort ˈɛskˌɔɹt; escorted ɪskˈɔɹTᵻd; escritoire ˌɛskɹətwˈɑɹ;
 especially əspˈɛʃəli; essential əsˈɛnʧᵊl; essentially əsˈɛnʧəli; established əstˈæblɪʃt;
-establishment əstˈæblɪʃmənt; estate əstˈAt; etc ɛtsˈɛTəɹə; evasive əvˈAsɪv; evasively əvˈAsəvli; even ˈivən;
+establishment əstˈæblɪʃmənt; estate əstˈAt; etc ɛtsˈɛTəɹə; etcetera ɛtsˈɛTəɹə; evasive əvˈAsɪv; evasively əvˈAsəvli; even ˈivən;
 eventually əvˈɛnʧəli; everybody ˈɛvɹibədi; everything ˈɛvəɹiθˌɪŋ; examine ɪɡzˈæmən; example ɪɡzˈæmpəl;
 excellent ˈɛksᵊlənt; excepting ɪksˈɛptɪŋ; excess ɛksˈɛs; excessively ɪksˈɛsəvli; exchequer ɪksʧˈɛkəɹ;
 execration ˌɛksəkɹˈAʃən; executioner ˌɛksəkjˈuʃᵊnəɹ; existence ɪɡzˈɪstᵊns; expectation ˌɛkspˌɛktˈAʃən;

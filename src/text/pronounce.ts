@@ -40,6 +40,11 @@ function known(word: string): string[] | undefined {
   return asSpoken(fromArpabet(dictionary[word]), word);
 }
 
+/** True for a word of the dictionary, its contractions and inflections not included. */
+export function knownWord(word: string): boolean {
+  return corrections.has(word) || Object.hasOwn(dictionary, word);
+}
+
 const CONTRACTIONS: readonly (readonly [string, readonly string[]])[] = [
   ["'ll", ['ᵊ', 'l']],
   ["'ve", ['v']],
@@ -131,6 +136,26 @@ function compound(word: string): string[] | undefined {
   return undefined;
 }
 
+const BRITISH: readonly (readonly [RegExp, string])[] = [
+  [/is(e|ed|es|er|ers|ing|ation|ations)$/, 'iz$1'],
+  [/ys(e|ed|es|er|ers|ing)$/, 'yz$1'],
+  [/(?<=[aeiou][a-z]*)our(s|ed|ing|ful|less|able|ite|ites)?$/, 'or$1'],
+  [/([aeiou])ll(ed|er|ers|ing|or|ors)$/, '$1l$2'],
+  [/aemia$/, 'emia'],
+];
+
+/** A British spelling by its American one: "socialise, colourful, modelling". */
+function american(word: string): string[] | undefined {
+  for (const [ending, replacement] of BRITISH) {
+    const respelled = word.replace(ending, replacement);
+    if (respelled !== word && word.length > 4) {
+      const sound = known(respelled) ?? inflected(respelled, known);
+      if (sound) return sound;
+    }
+  }
+  return undefined;
+}
+
 /** A word without the apostrophes around it: "'tis" and "em" are words, "'hello'" is quoted. */
 function unquoted(word: string): readonly string[] | undefined {
   if (word.endsWith("in'") && word.length > 4) {
@@ -155,6 +180,7 @@ export function wordPhonemes(word: string): readonly string[] {
     known(lower) ??
     unquoted(lower) ??
     contracted(lower) ??
+    american(lower) ??
     inflected(lower, known) ??
     derived(lower) ??
     compound(lower) ??

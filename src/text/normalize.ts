@@ -1,0 +1,86 @@
+import { foldCharacters } from './characters.js';
+import { type Chunk, ChunkSplitter } from './chunks.js';
+import { type Item, itemsOf } from './items.js';
+import { Reader } from './reader.js';
+import { dateRule, timeRule } from './rules-dates.js';
+import { numberRule, phoneRule, versionRule } from './rules-numbers.js';
+import { symbolRule } from './rules-symbols.js';
+import { addressRule, tagRule, urlRule } from './rules-web.js';
+import { dottedRule, wordRule } from './rules-words.js';
+import { type Piece, type Speech, word } from './speech.js';
+
+const RULES: Readonly<Record<Item['kind'], (reader: Reader) => Speech>> = {
+  word: wordRule,
+  dotted: dottedRule,
+  number: numberRule,
+  time: timeRule,
+  date: dateRule,
+  phone: phoneRule,
+  version: versionRule,
+  email: addressRule,
+  url: urlRule,
+  file: addressRule,
+  handle: tagRule,
+  hashtag: tagRule,
+  symbol: symbolRule,
+};
+
+export interface NormalizerOptions {
+  /** The sound of a word that the user listed; asked with the word in lower case, before any rule. */
+  readonly listed?: (word: string) => readonly string[] | undefined;
+  /** Receives every character that is left out. */
+  readonly skipped?: (character: string) => void;
+}
+
+/**
+ * Written English that arrives in pieces as spoken words, letters and stops.
+ * A word is certain when white space follows; before capitals, abbreviations, months and numbers, whose reading depends
+ * on what comes next, at most four further words are waited for. What is said does not depend on how the text was cut.
+ */
+export class Normalizer {
+  private readonly splitter = new ChunkSplitter();
+  private items: Item[] = [];
+  private before: Item | undefined;
+
+  constructor(private readonly options: NormalizerOptions = {}) {}
+
+  /** What became certain. */
+  push(text: string): Piece[] {
+    this.add(this.splitter.push(text));
+    return this.speak(false);
+  }
+
+  /** The rest. */
+  end(): Piece[] {
+    this.add(this.splitter.end());
+    return this.speak(true);
+  }
+
+  private add(chunks: readonly Chunk[]): void {
+    for (const chunk of chunks) {
+      const text = foldCharacters(chunk.text, this.options.skipped ?? (() => undefined));
+      this.items.push(...itemsOf(text, chunk.after));
+    }
+  }
+
+  private speak(ended: boolean): Piece[] {
+    const pieces: Piece[] = [];
+    let done = 0;
+    while (done < this.items.length) {
+      const reader = new Reader(this.items, done, ended, this.before);
+      const speech = this.listed(this.items[done]) ?? RULES[this.items[done].kind](reader);
+      if (reader.starved) break;
+      if (this.items[done].after === 'paragraph') pieces.push({ kind: 'break' });
+      pieces.push(...speech.pieces);
+      this.before = this.items[done + speech.take - 1];
+      done += speech.take;
+    }
+    this.items = this.items.slice(done);
+    return pieces;
+  }
+
+  private listed(item: Item): Speech | undefined {
+    const sound = item.kind === 'word' ? this.options.listed?.(item.text.toLowerCase()) : undefined;
+    return sound === undefined ? undefined : { take: 1, pieces: [word(item.text, sound)] };
+  }
+}
