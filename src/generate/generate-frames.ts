@@ -14,11 +14,13 @@ export interface GenerateOptions {
   guidanceScale: number;
   /** Frames [D] of a voice, placed between the text (which begins with theirs) and the new frames. */
   prompt?: readonly Float32Array[];
-  /** Most frames to draw (default: until the positions are used up). */
-  maxFrames?: number;
+  /** Most frames to draw, given how many tokens were read (default: until the positions are used up). */
+  maxFrames?: number | ((tokens: number) => number);
   signal?: AbortSignal;
   /** Told the end-of-speech score, before its sigmoid, of each step. */
   onEndScore?: (score: number) => void;
+  /** Told before the next turn's text is waited for. */
+  onWaiting?: () => void;
 }
 
 /** Why generation ended: by its end-of-speech score, by maxFrames, or because no position was left. */
@@ -35,7 +37,7 @@ export async function* generateFrames(
   text: TokenSource,
   options: GenerateOptions,
 ): AsyncGenerator<Float32Array, StopReason> {
-  const { signal, maxFrames = Infinity, prompt = [], onEndScore } = options;
+  const { signal, maxFrames = Infinity, prompt = [], onEndScore, onWaiting } = options;
   const { textPerTurn, framesPerTurn, maxPositions, eosId } = config;
   const threshold = isInterleaved(config) ? STREAMING_THRESHOLD : OFFLINE_THRESHOLD;
   let turn = await text.read(textPerTurn, signal);
@@ -44,10 +46,11 @@ export async function* generateFrames(
     stream.feedUnconditional(eosId);
     stream.feedText(turn.ids);
     for (const frame of prompt) stream.feedFrame(frame);
-    let frames = 0;
+    let [frames, tokens] = [0, turn.ids.length];
     for (;;) {
+      const limit = typeof maxFrames === 'number' ? maxFrames : maxFrames(tokens);
       for (let written = 0; turn.ended || written < framesPerTurn; written++) {
-        if (frames >= maxFrames) return 'maxFrames';
+        if (frames >= limit) return 'maxFrames';
         if (stream.length >= maxPositions) return 'positions';
         signal?.throwIfAborted();
         const { latent, endScore } = await stream.step();
@@ -58,7 +61,9 @@ export async function* generateFrames(
         frames++;
         yield latent;
       }
+      onWaiting?.();
       turn = await text.read(textPerTurn, signal);
+      tokens += turn.ids.length;
       stream.feedText(turn.ids);
     }
   } finally {
