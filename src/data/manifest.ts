@@ -53,7 +53,7 @@ export async function* readManifest(path: string): AsyncGenerator<Utterance> {
 function parseLine(text: string, where: string, folder: string): Utterance {
   let line: Line;
   try {
-    line = JSON.parse(text) as Line;
+    line = (JSON.parse(text) ?? {}) as Line;
   } catch {
     throw new ManifestError(`${where}: not a line of JSON`);
   }

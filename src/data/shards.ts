@@ -141,7 +141,11 @@ function openShard(path: string): { path: string; shard: Shard; info: ShardInfo 
     if (!(info.latentDim > 0 && info.hopLength > 0)) throw new Error('no latentDim and hopLength in its metadata');
     const column = (name: string): Column => {
       const [data] = table.getChild(name)!.data;
-      return { offsets: data.valueOffsets as Int32Array, values: data.children[0].values as Int32Array | Uint16Array };
+      // Arrow pads its buffers: only length + 1 offsets count.
+      return {
+        offsets: (data.valueOffsets as Int32Array).subarray(0, data.length + 1),
+        values: data.children[0].values as Int32Array | Uint16Array,
+      };
     };
     const shard = { ids: table.getChild('id')!, texts: table.getChild('text')!, tokens: column('tokens'), latents: column('latents'), ends: column('ends') }; // prettier-ignore
     return { path, shard: shard as Shard, info };

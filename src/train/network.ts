@@ -108,7 +108,7 @@ export class EnergyHead {
 
   /** z [M, C] -> [M, W]: the condition, which every sample drawn for these frames shares. */
   condition(z: Tensor): Tensor {
-    return affine(z, this.params.at('conditionProjection'));
+    return affine(z, this.params.at('conditionProjection')).to('float32'); // as the residual stream
   }
 
   /** noise [M, N], condition [M, W] -> one sample of each frame's latent [M, D]. */
@@ -157,7 +157,9 @@ export class Sled {
     const rotary = rotaryTables(tokens.shape[1], width / heads, ropeTheta);
     const text = embedding(this.root.at('textEmbedding').tensor('weight'), tokens); // [B, S, C]
     const speech = affine(latents, this.root.at('latentProjection'));
-    let x = norm(where(isFrame.unsqueeze(-1), speech, text.to(speech.dtype)), this.root.at('inputNorm'));
+    // The residual stream is float32 also under autocast.
+    const joined = where(isFrame.unsqueeze(-1), speech.to('float32'), text);
+    let x = norm(joined, this.root.at('inputNorm'));
     this.layers.forEach((layer, i) => (x = layer.forward(x, rotary, training, watch && ((q, k) => watch(i, q, k)))));
     return rmsNorm(x, [width], this.root.at('outputNorm').tensor('weight'), normEps);
   }
