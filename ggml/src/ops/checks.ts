@@ -54,6 +54,21 @@ export function expectContiguous(where: string, name: string, tensor: Tensor, fi
   expectShape(contiguousFrom(tensor, first), where, `${name} contiguous (take cont() of it)`, tensor);
 }
 
+/**
+ * Every stride must be what a fresh tensor of the dimensions has. Stricter than contiguous: some kernels also look at the
+ * strides of dimensions of one element, which permute() and view() may leave at anything.
+ */
+export function expectPacked(where: string, name: string, tensor: Tensor): void {
+  const { blockSize, blockBytes } = TENSOR_TYPES[tensor.type];
+  let next = blockBytes;
+  const ok = tensor.nb.every((stride, i) => {
+    const fits = stride === next;
+    next *= i === 0 ? tensor.ne[0] / blockSize : tensor.ne[i];
+    return fits;
+  });
+  expectShape(ok, where, `${name} contiguous (take cont() or reshape() of it)`, tensor);
+}
+
 /** A number that ggml takes as float. */
 export function expectNumber(where: string, name: string, value: number, minimum = -Infinity): void {
   if (typeof value === 'number' && Number.isFinite(value) && value >= minimum) return;
@@ -75,3 +90,9 @@ export const repeatsInto = (small: Tensor, large: { readonly ne: readonly number
 
 /** True when all four dimensions are equal. */
 export const sameShape = (a: Tensor, b: Tensor): boolean => a.ne.every((n, i) => b.ne[i] === n);
+
+/** Options are an object. */
+export function expectOptions(where: string, options: object): void {
+  if (options !== null && typeof options === 'object') return;
+  throw new TypeError(`${where}: expected an object of options, got ${String(options)}`);
+}

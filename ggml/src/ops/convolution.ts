@@ -1,7 +1,7 @@
 import { checkDimensions, type Context } from '../context.js';
 import { ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { expectContiguous, expectInteger, expectShape, expectTensors, expectType, expectUnitStride } from './checks.js';
+import { expectPacked, expectInteger, expectOptions, expectShape, expectTensors, expectType, expectUnitStride } from './checks.js';
 import { mulMat } from './matrix.js';
 import { permute, reshape, view } from './shape.js';
 
@@ -36,6 +36,7 @@ export function im2col(
 ): Tensor {
   const op = 'im2col';
   expectTensors(context, op, { kernel, x });
+  expectOptions(op, options);
   const { stride = 1, padding = 0, dilation = 1, type = 'f32' } = options;
   if (type !== 'f32' && type !== 'f16') throw new TypeError(`${op}: expected type f32 or f16, got ${String(type)}`);
   expectType(op, 'x', x, type === 'f32' ? ['f32'] : ['f32', 'f16']);
@@ -76,8 +77,8 @@ export function ssmConv(context: Context, kernel: Tensor, x: Tensor): Tensor {
   expectType(op, 'x', x, ['f32']);
   const fits = kernel.ne[2] === 1 && kernel.ne[3] === 1 && x.ne[3] === 1 && x.ne[1] === kernel.ne[1];
   expectShape(fits && x.ne[0] >= kernel.ne[0], op, 'kernel [K, C] and x [K - 1 + T, C, B]', kernel, x);
-  expectContiguous(op, 'kernel', kernel);
-  expectContiguous(op, 'x', x);
+  expectPacked(op, 'kernel', kernel);
+  expectPacked(op, 'x', x);
   return context.make(op, [x, kernel], 'f32', (c) => context.native.ggml.ssm_conv(c, x.pointer, kernel.pointer));
 }
 
@@ -101,9 +102,10 @@ export function convTranspose1d(context: Context, kernel: Tensor, x: Tensor, str
 export function col2im1d(context: Context, columns: Tensor, options: { stride: number; channels: number }): Tensor {
   const op = 'col2im1d';
   expectTensors(context, op, { columns });
+  expectOptions(op, options);
   const { stride, channels } = options;
   expectType(op, 'columns', columns, ['f32', 'f16']);
-  expectContiguous(op, 'columns', columns);
+  expectPacked(op, 'columns', columns);
   expectInteger(op, 'stride', stride, 1);
   expectInteger(op, 'channels', channels, 1);
   const [height, length, n2, n3] = columns.ne;
@@ -120,10 +122,11 @@ export function col2im1d(context: Context, columns: Tensor, options: { stride: n
 export function windows(context: Context, x: Tensor, options: { width: number; stride?: number }): Tensor {
   const op = 'windows';
   expectTensors(context, op, { x });
+  expectOptions(op, options);
   const { width, stride = 1 } = options;
   const [channels, length, n2, n3] = x.ne;
   expectType(op, 'x', x, ['f32']);
-  expectContiguous(op, 'x', x);
+  expectPacked(op, 'x', x);
   expectInteger(op, 'width', width, 1);
   expectInteger(op, 'stride', stride, 1);
   expectShape(n2 === 1 && n3 === 1 && length >= width, op, `x [C, T] of at least ${width} frames`, x);
@@ -144,12 +147,13 @@ export function convDepthwise(
 ): Tensor {
   const op = 'convDepthwise';
   expectTensors(context, op, { kernel, x });
+  expectOptions(op, options);
   for (const [name, tensor] of Object.entries({ kernel, x })) {
     expectType(op, name, tensor, ['f32']);
-    expectContiguous(op, name, tensor);
+    expectPacked(op, name, tensor);
   }
   const [channels, width, k2, k3] = kernel.ne;
-  const [, length, n2, batch] = x.ne;
+  const [, length, n2] = x.ne;
   const fits = x.ne[0] === channels && n2 === 1 && k2 === 1 && k3 === 1 && channels > 1 && width > 1;
   expectShape(fits, op, 'kernel [C, K] and x [C, T, 1, B] with C and K of at least 2', kernel, x);
   const { stride = 1, dilation = 1 } = options;

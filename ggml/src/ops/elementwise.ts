@@ -4,6 +4,7 @@ import { makeCont } from './shape.js';
 import {
   expectContiguous,
   expectNumber,
+  expectPacked,
   expectShape,
   expectTensors,
   expectType,
@@ -101,7 +102,7 @@ export const gegluSplit = (context: Context, gate: Tensor, up: Tensor): Tensor =
 export function scale(context: Context, a: Tensor, factor: number, bias = 0): Tensor {
   expectTensors(context, 'scale', { a });
   expectType('scale', 'a', a, ['f32']);
-  expectContiguous('scale', 'a', a);
+  expectPacked('scale', 'a', a);
   expectNumber('scale', 'factor', factor);
   expectNumber('scale', 'bias', bias);
   return context.make('scale', [a], a.type, (c) => context.native.ggml.scale_bias(c, a.pointer, factor, bias));

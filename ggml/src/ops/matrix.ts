@@ -3,9 +3,10 @@ import { GgmlError, ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { isQuantized, type TensorType } from '../tensor-type.js';
 import {
-  expectContiguous,
+  expectPacked,
   expectInteger,
   expectNumber,
+  expectOptions,
   expectShape,
   expectTensors,
   expectType,
@@ -95,14 +96,15 @@ export interface SoftMaxOptions {
 /** softmax(a * scale + mask) over each row of a. */
 export function softMax(context: Context, a: Tensor, options: SoftMaxOptions = {}): Tensor {
   const op = 'softMax';
+  expectOptions(op, options);
   const { mask, scale = 1 } = options;
   expectTensors(context, op, mask === undefined ? { a } : { a, mask });
   expectType(op, 'a', a, ['f32']);
-  expectContiguous(op, 'a', a);
+  expectPacked(op, 'a', a);
   expectNumber(op, 'scale', scale);
   if (mask) {
     expectType(op, 'mask', mask, ['f32', 'f16']);
-    expectContiguous(op, 'mask', mask);
+    expectPacked(op, 'mask', mask);
     const [m0, m1, m2, m3] = mask.ne;
     const fits = m0 === a.ne[0] && m1 >= a.ne[1] && a.ne[2] % m2 === 0 && a.ne[3] % m3 === 0;
     expectShape(fits, op, 'mask [n0, >= n1, ..] for a [n0, n1, ..]', a, mask);
@@ -128,11 +130,12 @@ export interface RopeOptions {
 export function rope(context: Context, a: Tensor, positions: Tensor, options: RopeOptions = {}): Tensor {
   const op = 'rope';
   expectTensors(context, op, { a, positions });
+  expectOptions(op, options);
   const { dimensions = a.ne[0], mode = 'neox', theta = 10_000, frequencyScale = 1 } = options;
   expectType(op, 'a', a, ['f32', 'f16']);
   expectType(op, 'positions', positions, ['i32']);
   expectUnitStride(op, 'a', a);
-  expectContiguous(op, 'positions', positions);
+  expectPacked(op, 'positions', positions);
   expectShape(positions.elements === a.ne[2] && positions.ne[0] === a.ne[2], op, 'positions [T] for a [D, H, T, B]', a, positions); // prettier-ignore
   expectInteger(op, 'dimensions', dimensions, 2, a.ne[0]);
   if (dimensions % 2 || a.ne[0] % 2)
@@ -169,6 +172,7 @@ export function flashAttention(
   options: FlashAttentionOptions,
 ): Tensor {
   const op = 'flashAttention';
+  expectOptions(op, options);
   const { mask, scale } = options;
   expectTensors(context, op, mask === undefined ? { q, k, v } : { q, k, v, mask });
   expectType(op, 'q', q, ['f32']);
@@ -183,7 +187,7 @@ export function flashAttention(
   expectNumber(op, 'scale', scale);
   if (mask) {
     expectType(op, 'mask', mask, ['f16']);
-    expectContiguous(op, 'mask', mask);
+    expectPacked(op, 'mask', mask);
     const [m0, m1, m2, m3] = mask.ne;
     const fits = m0 === k.ne[1] && m1 >= q.ne[1] && q.ne[2] % m2 === 0 && q.ne[3] % m3 === 0;
     expectShape(fits, op, 'mask [S, >= T, ..] for k [D, S, ..] and q [D, T, ..]', mask, k, q);

@@ -6,6 +6,8 @@ import {
   dims,
   expectContiguous,
   expectInteger,
+  expectOptions,
+  expectPacked,
   expectShape,
   expectTensors,
   expectType,
@@ -37,6 +39,7 @@ export interface ViewOptions {
 /** A window into a's memory, of dimensions `ne`. No copy; it must lie inside the tensor that owns the memory. */
 export function view(context: Context, a: Tensor, ne: readonly number[], options: ViewOptions = {}): Tensor {
   expectTensors(context, 'view', { a });
+  expectOptions('view', options);
   const dimensions = checkDimensions('view', a.type, ne);
   const strides = viewStrides(a, dimensions, options.strides ?? []);
   const { blockSize, blockBytes } = TENSOR_TYPES[a.type];
@@ -89,7 +92,7 @@ function expectInside(a: Tensor, ne: readonly number[], strides: readonly number
 export function permute(context: Context, a: Tensor, ...axes: [number, number, number, number]): Tensor {
   expectTensors(context, 'permute', { a });
   if (axes.length !== 4 || [0, 1, 2, 3].some((axis) => !axes.includes(axis))) {
-    throw new RangeError(`permute: expected an order of 0, 1, 2, 3, got ${axes.join(', ')}`);
+    throw new RangeError(`permute: expected an order of 0, 1, 2, 3, got ${axes.map(String).join(', ')}`);
   }
   // ggml keeps the strides in ints while it permutes them.
   expectShape(
@@ -141,7 +144,7 @@ export function cpy(context: Context, a: Tensor, target: Tensor): Tensor {
   expectType('cpy', 'target', target, [...FLOATS, ...(isQuantized(target.type) ? [target.type] : [])]);
   if (isQuantized(a.type) || isQuantized(target.type)) {
     expectShape(sameShape(a, target), 'cpy', 'equal shapes for quantized types', a, target);
-    expectContiguous('cpy', 'target', target);
+    expectPacked('cpy', 'target', target);
   }
   const call = (c: bigint) => context.native.ggml.cpy(c, a.pointer, target.pointer);
   return context.make('cpy', [a, target], target.type, call, target, target.offset);
@@ -154,7 +157,7 @@ function expectConversion(where: string, from: Tensor, type: TensorType): void {
     expectType(where, `a for ${type}`, from, FLOATS);
     expectUnitStride(where, 'a', from);
   } else if (isQuantized(from.type)) {
-    expectContiguous(where, 'a', from);
+    expectPacked(where, 'a', from);
     if (type !== 'f32') throw new TypeError(`${where}: ${from.type} converts to f32 only, got ${type}`);
   } else if (from.type === 'i32' ? type !== 'f32' && type !== 'i32' : !(FLOATS as readonly string[]).includes(type)) {
     throw new TypeError(`${where}: no conversion from ${from.type} to ${type}`);
@@ -197,7 +200,7 @@ function amounts(name: string, given: readonly number[]): number[] {
 export function padReflect1d(context: Context, a: Tensor, before: number, after: number): Tensor {
   expectTensors(context, 'padReflect1d', { a });
   expectType('padReflect1d', 'a', a, ['f32']);
-  expectContiguous('padReflect1d', 'a', a);
+  expectPacked('padReflect1d', 'a', a);
   expectInteger('padReflect1d', 'before', before, 0, a.ne[0] - 1);
   expectInteger('padReflect1d', 'after', after, 0, a.ne[0] - 1);
   const [n0, ...rest] = a.ne;
