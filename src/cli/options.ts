@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import type { LoadOptions, World } from './world.js';
 
 /** PyTorch's generators, whose samples a seed stands for, take 32 bits. */
 const MAX_SEED = 2 ** 32 - 1;
@@ -40,6 +41,12 @@ export const maxFramesOption = () =>
   new Option('--max-frames <number>', 'stop after this many frames').argParser(integer(1, 1_000_000));
 export const quietOption = () => new Option('--quiet', 'say nothing but errors');
 export const debugOption = () => new Option('--debug', 'show where an error comes from');
+
+/** What to load for a verb that speaks; its warnings go to standard error. */
+export function loadOptions({ model, threads, weights, quiet }: VoiceFlags, { stderr }: World): LoadOptions {
+  const onWarning = (message: string) => void stderr.write(`sled-tts: ${message}\n`);
+  return { model, threads, weights, ...(quiet ? {} : { onWarning }) };
+}
 
 /** The flags of `say` and `stream` alike, as commander hands them over. */
 export interface VoiceFlags {

@@ -1,9 +1,12 @@
 import { Command } from 'commander';
+import { codecCommand } from './codec.js';
+import { prepareCommand } from './prepare.js';
 import { sayCommand } from './say.js';
 import { streamCommand } from './stream.js';
+import { trainCommand } from './train.js';
 import type { World } from './world.js';
 
-const VERBS = [sayCommand, streamCommand];
+const VERBS = [sayCommand, streamCommand, trainCommand, prepareCommand, codecCommand];
 
 /** The command line, one file a verb. */
 export function createProgram(world: World, version: string): Command {
@@ -17,10 +20,15 @@ export function createProgram(world: World, version: string): Command {
       writeErr: (text) => void world.stderr.write(text),
       outputError: (text, write) => write(`${text.trim().replace('error:', 'sled-tts:').replaceAll('\n', ' ')}\n`),
     });
-  for (const verb of VERBS) {
-    const command = verb(world);
-    command.copyInheritedSettings(program);
-    program.addCommand(command);
-  }
+  for (const verb of VERBS) program.addCommand(verb(world));
+  inheritSettings(program);
   return program;
+}
+
+/** Verbs that are made on their own do not take over how errors are printed. */
+function inheritSettings(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent);
+    inheritSettings(command);
+  }
 }

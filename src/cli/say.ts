@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import {
   debugOption,
   guidanceOption,
+  loadOptions,
   maxFramesOption,
   modelOption,
   quietOption,
@@ -46,7 +47,7 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
   const text = await readText(words, stdin, signal);
   if (text.trim() === '') throw new Error('say: expected some text, got none');
 
-  const speaker = await world.loadSpeaker(flags);
+  const speaker = await world.loadSpeaker(loadOptions(flags, world));
   try {
     const file = await openOutput(out, stdout, speaker.sampleRate);
     const player = wantsPlayback(world, flags) ? playbackOutput(speaker.sampleRate) : undefined;

@@ -4,6 +4,7 @@ import { AudioFileWriter } from '../audio/write-audio.js';
 import {
   debugOption,
   guidanceOption,
+  loadOptions,
   maxFramesOption,
   modelOption,
   quietOption,
@@ -41,7 +42,7 @@ export function streamCommand(world: World): Command {
 
 async function stream(world: World, flags: StreamFlags): Promise<void> {
   const { seed, guidance, maxFrames, quiet = false } = flags;
-  const speaker = await world.loadSpeaker(flags);
+  const speaker = await world.loadSpeaker(loadOptions(flags, world));
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });

@@ -29,6 +29,8 @@ export interface LoadOptions {
   model?: string;
   threads?: number;
   weights?: string;
+  /** Told what a user should know: an unknown character, speech that was cut short. */
+  onWarning?: (message: string) => void;
 }
 
 /** Everything outside the program that its verbs touch, so that a test can put something else there. */
