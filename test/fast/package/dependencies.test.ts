@@ -22,7 +22,10 @@ const root = manifest('package.json');
 const ggml = manifest('ggml/package.json');
 const all = { ...versions(ggml), ...versions(manifest('torch/package.json')), ...versions(root) };
 const documented = Object.fromEntries(
-  [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` \| (\S+) \| .+ \|$/gm)].map(([, name, version]) => [name, version]),
+  [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` \| (\S+) \| .+ \|$/gm)].map(([, name, version]) => [
+    name,
+    version,
+  ]),
 );
 
 describe('dependencies', () => {
