@@ -4,6 +4,7 @@
 #include "binding.h"
 #include "data.h"
 #include "operators.h"
+#include "profile.h"
 #include "random.h"
 #include "runtime.h"
 
@@ -43,6 +44,7 @@ NAPI_MODULE_INIT() {
   defineData(state, exports);
   defineAutograd(state, exports);
   defineRandom(state, exports);
+  defineProfile(state, exports);
   defineRuntime(state, exports);
   return exports;
 }

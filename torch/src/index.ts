@@ -8,6 +8,7 @@ export * from './modes.js';
 export { Muon, orthogonalize, type MuonGroup, type MuonOptions } from './muon.js';
 export { TorchError, type NumericArray } from './native.js';
 export { AdamW, clipGradNorm, type AdamWOptions, type OptimizerState, type ParameterGroup } from './optim.js';
+export { profile, type OperatorCost } from './profile.js';
 export { Generator } from './random.js';
 export * from './signal.js';
 export { Tensor } from './tensor.js';

@@ -42,6 +42,8 @@ export interface Native {
   setFlushDenormal(enabled: number): boolean;
   version(): string;
   hasCuda(): boolean;
+  startProfile(): void;
+  stopProfile(): string;
 }
 
 function load(): Native {
