@@ -108,6 +108,7 @@ function checkRelations(config: MelCodecConfig): void {
       spectrumHopLength * 2 > fftSize,
       `spectrumHopLength must be at most fftSize / 2 so that windows overlap, got ${spectrumHopLength}`,
     ],
+    [config.decoderKernel < 2, `decoderKernel must be at least 2, got ${config.decoderKernel}`],
     [maxFrequency > sampleRate / 2, `maxFrequency must be at most sampleRate / 2, got ${maxFrequency}`],
     [
       config.latentDim > stackedDimOf(config),

@@ -1,11 +1,25 @@
+import { openGgml, type Backend } from '@sled-tts/ggml';
+import { CheckpointError } from '../../model/errors.js';
 import type { Codec, LatentDecoder } from '../codec.js';
 import { MelAnalysis } from './analysis.js';
 import { hopLengthOf } from './config.js';
+import { DecoderEngine } from './decoder-engine.js';
+import type { DecoderWeightType } from './decoder-graph.js';
 import { readMelCodecFiles, type LatentStatistics, type MelCodecFiles } from './files.js';
+import { MelDecoder } from './mel-decoder.js';
+
+export interface MelCodecOptions {
+  /** Shared with the model, so that their computations queue; without it the codec opens a CPU backend of its own. */
+  readonly backend?: Backend;
+  /** Of a backend of its own; 1 without it. */
+  readonly threads?: number;
+  /** What the decoder's matrices are held in; f32 without it. */
+  readonly weightType?: DecoderWeightType;
+}
 
 /**
  * The shipped voice's codec: latents are a fixed linear map of stacked log-mel frames, sound comes back through a
- * small causal network and an inverse Fourier transform.
+ * small causal network and an inverse Fourier transform. ggml is loaded at the first decoder.
  */
 export class MelCodec implements Codec {
   readonly sampleRate: number;
@@ -13,8 +27,13 @@ export class MelCodec implements Codec {
   readonly latentDim: number;
   readonly statistics: LatentStatistics;
   private readonly analysis: MelAnalysis;
+  private engine: DecoderEngine | undefined;
+  private ownBackend: Backend | undefined;
 
-  constructor(readonly files: MelCodecFiles) {
+  constructor(
+    private readonly files: MelCodecFiles,
+    private readonly options: MelCodecOptions = {},
+  ) {
     this.sampleRate = files.config.sampleRate;
     this.hopLength = hopLengthOf(files.config);
     this.latentDim = files.config.latentDim;
@@ -23,17 +42,38 @@ export class MelCodec implements Codec {
   }
 
   /** Opens a directory with `config.json` and `model.safetensors`. @throws {CheckpointError} */
-  static open(directory: string): MelCodec {
-    return new MelCodec(readMelCodecFiles(directory));
+  static open(directory: string, options: MelCodecOptions = {}): MelCodec {
+    return new MelCodec(readMelCodecFiles(directory), options);
   }
 
   async encode(samples: Float32Array): Promise<Float32Array> {
     return this.analysis.encode(samples);
   }
 
+  /** @throws {CheckpointError} when the files hold no decoder yet. */
   createDecoder(): LatentDecoder {
-    throw new Error('MelCodec: no decoder yet');
+    this.engine ??= this.createEngine();
+    return new MelDecoder(this.engine);
   }
 
-  free(): void {}
+  free(): void {
+    this.engine?.free();
+    this.engine = undefined;
+  }
+
+  private createEngine(): DecoderEngine {
+    const { config, decoder } = this.files;
+    if (!decoder) {
+      throw new CheckpointError(
+        'MelCodec: these files hold the analysis only; train a decoder with `sled-tts codec train`',
+      );
+    }
+    const { backend = this.openBackend(), weightType = 'f32' } = this.options;
+    return new DecoderEngine(openGgml(), backend, config, decoder, weightType);
+  }
+
+  private openBackend(): Backend {
+    this.ownBackend ??= openGgml().backend('cpu', { threads: this.options.threads ?? 1 });
+    return this.ownBackend;
+  }
 }

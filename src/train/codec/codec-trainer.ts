@@ -70,7 +70,9 @@ export interface StepLosses {
 }
 
 /** Shares of the gradient at the decoder's output. */
-const SHARES = { spectral: 1, adversarial: 1, feature: 1 };
+const SHARES = { spectral: 1, game: 1.5 };
+/** Of the feature loss beside the adversarial one; both run backward through the discriminators at once. */
+const FEATURE_WEIGHT = 2;
 const BETAS = [0.8, 0.99] as const;
 const WEIGHT_DECAY = 0.01;
 /** The learning rate ends at this part of its peak. */
@@ -135,33 +137,32 @@ export class CodecTrainer {
     const leaf = output.detach().requiresGrad_();
     const spectral = this.spectralLoss.forward(leaf, samples);
     const losses: BalancedLoss[] = [{ name: 'spectral', share: SHARES.spectral, loss: spectral }];
-    const adversarial = this.step >= this.recipe.adversarialFrom ? this.play(leaf, samples) : undefined;
-    if (adversarial) losses.push(...adversarial.losses);
+    const game = this.step >= this.recipe.adversarialFrom ? this.play(leaf, samples) : undefined;
+    if (game) {
+      const loss = game.adversarial.add(game.feature, FEATURE_WEIGHT);
+      losses.push({ name: 'game', share: SHARES.game, loss });
+    }
     const gradient = this.balancer.gradient(leaf, losses);
     this.decoderOptimizer.zeroGrad();
     output.backward(gradient);
     this.decoderOptimizer.step();
-    const named = Object.fromEntries(losses.map(({ name, loss }) => [name, loss.item()]));
-    return { spectral: named.spectral, ...named, discriminator: adversarial?.discriminator };
+    if (!game) return { spectral: spectral.item() };
+    const { adversarial, feature, discriminator } = game;
+    return { spectral: spectral.item(), adversarial: adversarial.item(), feature: feature.item(), discriminator };
   }
 
   /** Updates the discriminators, then asks them about the decoder's output. */
-  private play(leaf: Tensor, samples: Tensor): { losses: BalancedLoss[]; discriminator: number } {
-    const { discriminator } = this;
-    const seenReal = noGrad(() => discriminator.see(samples));
-    const seenFake = discriminator.see(leaf);
-    const discriminatorLossValue = this.updateDiscriminator(seenReal, seenFake);
-    discriminator.setTrainable(false);
+  private play(leaf: Tensor, samples: Tensor): { adversarial: Tensor; feature: Tensor; discriminator: number } {
+    const seenReal = noGrad(() => this.discriminator.see(samples));
+    const seenFake = this.discriminator.see(leaf);
+    const discriminator = this.updateDiscriminator(seenReal, seenFake);
+    this.discriminator.setTrainable(false);
     const [real, fake] = this.inAutocast(() => [
-      noGrad(() => discriminator.judge(seenReal)),
-      discriminator.judge(seenFake),
+      noGrad(() => this.discriminator.judge(seenReal)),
+      this.discriminator.judge(seenFake),
     ]);
-    discriminator.setTrainable(true);
-    const losses = [
-      { name: 'adversarial', share: SHARES.adversarial, loss: adversarialLoss(fake) },
-      { name: 'feature', share: SHARES.feature, loss: featureLoss(real, fake) },
-    ];
-    return { losses, discriminator: discriminatorLossValue };
+    this.discriminator.setTrainable(true);
+    return { adversarial: adversarialLoss(fake), feature: featureLoss(real, fake), discriminator };
   }
 
   private updateDiscriminator(seenReal: readonly Tensor[], seenFake: readonly Tensor[]): number {

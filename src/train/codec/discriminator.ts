@@ -24,7 +24,7 @@ export interface DiscriminatorSizes {
 }
 
 export const DEFAULT_DISCRIMINATOR: DiscriminatorSizes = {
-  fftSizes: [256, 512, 1024, 2048],
+  fftSizes: [512, 1024, 2048],
   width: 192,
   layers: 3,
   scores: 8,
@@ -38,8 +38,7 @@ export interface Judgement {
 
 const KERNEL = 3;
 const SLOPE = 0.1;
-/** Magnitudes are compressed to |S|^0.3, so that quiet partials count; below 3e-3 they fade out. */
-const COMPRESSION = 0.3;
+/** Square roots of magnitudes are judged, so that quiet partials count; below 3e-3 they fade out. */
 const POWER_FLOOR = 1e-5;
 
 /**
@@ -84,21 +83,22 @@ export class Discriminator {
 
   private convolve(name: string, x: Tensor): Tensor {
     const at = (part: string) => this.weights.get(`${name}.${part}`)!;
-    return conv1d(x, weightNorm(at('direction'), at('magnitude')), { bias: at('bias'), padding: (KERNEL - 1) / 2 });
+    const weight = weightNorm(at('direction'), at('magnitude'));
+    return conv1d(x, weight, { bias: at('bias'), padding: (weight.shape[2] - 1) / 2 });
   }
 }
 
 /** Name and shape of the discriminators' weights. */
 export function discriminatorShapes({ fftSizes, width, layers, scores }: DiscriminatorSizes): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
-  const add = (name: string, outputs: number, inputs: number): void => {
-    shapes.set(`${name}.direction`, [outputs, inputs, KERNEL]);
+  const add = (name: string, outputs: number, inputs: number, kernel = KERNEL): void => {
+    shapes.set(`${name}.direction`, [outputs, inputs, kernel]);
     shapes.set(`${name}.magnitude`, [outputs, 1, 1]);
     shapes.set(`${name}.bias`, [outputs]);
   };
   fftSizes.forEach((fftSize, index) => {
-    for (let layer = 0; layer <= layers; layer++)
-      add(`${index}.${layer}`, width, layer === 0 ? 3 * (fftSize / 2 + 1) : width);
+    add(`${index}.0`, width, 3 * (fftSize / 2 + 1), 1); // the widest by far: a longer kernel would cost the most here
+    for (let layer = 1; layer <= layers; layer++) add(`${index}.${layer}`, width, width);
     add(`${index}.scores`, scores, width);
   });
   return shapes;
@@ -154,16 +154,14 @@ function meanOf(values: readonly Tensor[]): Tensor {
   return values.reduce((a, b) => a.add(b)).div(values.length);
 }
 
-// [B, N] -> [B, 3 * bins, F]: compressed real part, imaginary part and magnitude of every bin
+// [B, N] -> [B, 3 * bins, F]: real part, imaginary part and magnitude of every bin, each divided by sqrt(|S|)
 function spectralFeatures(samples: Tensor, fftSize: number, window: Tensor): Tensor {
   const spectrum = stft(samples, { fftSize, hopLength: fftSize / 4, window });
-  const parts = viewAsReal(spectrum).div(Math.sqrt(fftSize * 0.375)); // a Hann window's squares sum to 3/8 of its length
-  const power = powerOf(spectrum)
-    .div(fftSize * 0.375)
-    .add(POWER_FLOOR);
-  const scale = power.pow((COMPRESSION - 1) / 2); // |S|^(0.3 - 1)
-  const magnitude = power.pow(COMPRESSION / 2);
-  return cat([parts.select(-1, 0).mul(scale), parts.select(-1, 1).mul(scale), magnitude], 1);
+  const energy = fftSize * 0.375; // of a Hann window: its squares sum to 3/8 of its length
+  const magnitude = powerOf(spectrum).div(energy).add(POWER_FLOOR).sqrt();
+  const scale = magnitude.rsqrt();
+  const parts = viewAsReal(spectrum).div(Math.sqrt(energy));
+  return cat([parts.select(-1, 0).mul(scale), parts.select(-1, 1).mul(scale), magnitude.mul(scale)], 1);
 }
 
 function leakyRelu(x: Tensor): Tensor {

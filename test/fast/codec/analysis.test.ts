@@ -1,20 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { latentFrames, MelAnalysis, type LinearMap } from '../../../src/codec/mel/analysis.js';
+import { latentFrames, MelAnalysis } from '../../../src/codec/mel/analysis.js';
 import { DEFAULT_MEL_CODEC_CONFIG, parseMelCodecConfig, stackedDimOf } from '../../../src/codec/mel/config.js';
 import { LogMel, melFilterBank } from '../../../src/codec/mel/log-mel.js';
-import { babble, lcg, TINY } from './tiny.js';
+import { randomMap } from './random-codec.js';
+import { babble, TINY } from './tiny.js';
 
 const golden = JSON.parse(readFileSync(new URL('golden/log-mel.json', import.meta.url), 'utf8')) as {
   samples: number[];
   frames: number[][];
 };
-
-function randomMap(seed: number): LinearMap {
-  const [random, S] = [lcg(seed), stackedDimOf(TINY)];
-  const array = (length: number) => Float32Array.from({ length }, random);
-  return { mean: array(S), basis: array(S * TINY.latentDim), scale: 2 };
-}
 
 describe('log-mel frames', () => {
   it('equal those of torch.stft, mirrored ends included', () => {
@@ -46,7 +41,7 @@ describe('log-mel frames', () => {
 
 describe('the mel analysis', () => {
   it('gives one latent frame for every started hop, and none for no samples', () => {
-    const analysis = new MelAnalysis(TINY, randomMap(1));
+    const analysis = new MelAnalysis(TINY, randomMap(TINY, 1));
     for (const [samples, frames] of [
       [0, 0],
       [1, 1],
@@ -61,7 +56,7 @@ describe('the mel analysis', () => {
   });
 
   it('encodes a range exactly as the whole', () => {
-    const analysis = new MelAnalysis(TINY, randomMap(2));
+    const analysis = new MelAnalysis(TINY, randomMap(TINY, 2));
     const samples = babble(5000, 8000);
     const whole = analysis.encode(samples);
     const D = TINY.latentDim;
@@ -76,7 +71,7 @@ describe('the mel analysis', () => {
   });
 
   it('projects stacked frames on the basis', () => {
-    const map = randomMap(3);
+    const map = randomMap(TINY, 3);
     const samples = babble(960, 8000);
     const [S, logMel, frame] = [stackedDimOf(TINY), new LogMel(TINY), new Float64Array(TINY.melBins)];
     const stacked: number[] = [];
@@ -92,7 +87,7 @@ describe('the mel analysis', () => {
   });
 
   it('refuses a linear map of another size', () => {
-    const map = { ...randomMap(4), mean: new Float32Array(3) };
+    const map = { ...randomMap(TINY, 4), mean: new Float32Array(3) };
     expect(() => new MelAnalysis(TINY, map)).toThrow(/expected mean \[80\] and basis \[12, 80\], got 3 and 960/);
   });
 });
@@ -111,6 +106,7 @@ describe('the mel codec config', () => {
     ['a size beyond reason', { ...TINY, decoderWidth: 1e9 }, /decoderWidth must lie in/],
     ['a window that is no power of two', { ...TINY, fftSize: 250 }, /power of two/],
     ['windows that do not overlap', { ...TINY, spectrumHopLength: 200 }, /at most fftSize \/ 2/],
+    ['a kernel without a past', { ...TINY, decoderKernel: 1 }, /decoderKernel must be at least 2/],
     ['frequencies beyond half the rate', { ...TINY, maxFrequency: 5000 }, /at most sampleRate \/ 2/],
     ['more latents than mel values', { ...TINY, latentDim: 81 }, /latentDim must be at most 80/],
     ['lookahead beyond the kernel', { ...TINY, decoderLookahead: 3 }, /less than decoderInputKernel/],

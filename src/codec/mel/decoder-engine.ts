@@ -1,0 +1,90 @@
+import type { Backend, Ggml } from '@sled-tts/ggml';
+import type { MelCodecConfig } from './config.js';
+import {
+  buildDecoderGraph,
+  loadDecoder,
+  type DecoderGraph,
+  type DecoderWeightType,
+  type LoadedDecoder,
+} from './decoder-graph.js';
+import type { WeightArray } from './decoder-weights.js';
+
+/** Latent frames of the chunks that graphs exist for, largest first; any length is a sum of them. */
+const CHUNK_FRAMES = [25, 5, 1] as const;
+
+/** What a chunk of latents becomes: windowed frames [F, fftSize] and what the convolutions remember. */
+export interface DecodedChunk {
+  readonly frames: Float32Array;
+  /** [blocks, K - 1, C] */
+  readonly history: Float32Array;
+}
+
+/** The decoder's weights and graphs, shared by all streams; graphs are built when a chunk size is first needed. */
+export class DecoderEngine {
+  private readonly loaded: LoadedDecoder;
+  private readonly graphs = new Map<number, DecoderGraph>();
+  /** A graph's inputs and outputs belong to one chunk at a time. */
+  private turn: Promise<unknown> = Promise.resolve();
+  private freed = false;
+
+  constructor(
+    private readonly ggml: Ggml,
+    private readonly backend: Backend,
+    readonly config: MelCodecConfig,
+    weights: ReadonlyMap<string, WeightArray>,
+    type: DecoderWeightType,
+  ) {
+    this.loaded = loadDecoder(ggml, backend, config, weights, type);
+  }
+
+  /** The largest chunk of at most `frames` latent frames that there is a graph for. */
+  chunkFor(frames: number): number {
+    return CHUNK_FRAMES.find((size) => size <= frames) ?? 1;
+  }
+
+  /** Values of `history` before the first chunk. */
+  emptyHistory(): Float32Array {
+    const { decoderWidth, decoderKernel, decoderBlocks } = this.config;
+    return new Float32Array(decoderWidth * (decoderKernel - 1) * decoderBlocks);
+  }
+
+  /** Latents [inputKernel - 1 + T, D], with T of `chunkFor`, and the history before them. Calls take turns. */
+  decode(latents: Float32Array, history: Float32Array): Promise<DecodedChunk> {
+    const result = this.turn.then(() => this.run(latents, history));
+    this.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Frees weights and graphs after the chunk that is being decoded. */
+  free(): void {
+    if (this.freed) return;
+    this.freed = true;
+    void this.turn.then(() => {
+      for (const graph of this.graphs.values()) graph.free();
+      this.loaded.context.free();
+    });
+  }
+
+  private async run(latents: Float32Array, history: Float32Array): Promise<DecodedChunk> {
+    if (this.freed) throw new Error('MelCodec: the codec was freed while a decoder was in use');
+    const { latentDim, decoderInputKernel } = this.config;
+    const graph = this.graphOf(latents.length / latentDim - (decoderInputKernel - 1));
+    graph.latents.set(latents, 0);
+    graph.history.set(history);
+    await graph.compute();
+    const next = new Float32Array(history.length);
+    const part = history.length / graph.nextHistory.length;
+    graph.nextHistory.forEach((tail, i) => tail.getInto(next.subarray(i * part, (i + 1) * part)));
+    const frames = new Float32Array(graph.output.elements);
+    graph.output.getInto(frames);
+    return { frames, history: next };
+  }
+
+  private graphOf(frames: number): DecoderGraph {
+    const known = this.graphs.get(frames);
+    if (known) return known;
+    const graph = buildDecoderGraph(this.ggml, this.backend, this.config, this.loaded, frames);
+    this.graphs.set(frames, graph);
+    return graph;
+  }
+}
