@@ -1,4 +1,14 @@
-import { autocast, binaryCrossEntropyWithLogits, cat, op, randn, tensor, type Tensor } from '@sled-tts/torch';
+import {
+  autocast,
+  binaryCrossEntropyWithLogits,
+  cat,
+  op,
+  rand,
+  randn,
+  randnLike,
+  tensor,
+  type Tensor,
+} from '@sled-tts/torch';
 import type { TrainingBatch } from './batch.js';
 import type { Sled } from './network.js';
 
@@ -20,6 +30,8 @@ export interface LossOptions {
   alignmentWeight: number;
   /** [layer, head] of each head that is guided. */
   guidedHeads: readonly (readonly [number, number])[];
+  /** In training, each sample's input frames get Gaussian noise of a deviation drawn from [0, this). */
+  latentNoise: number;
   training: boolean;
   /** The two noises, each [M, N]; drawn from the current generator when absent. */
   noise?: readonly [Tensor, Tensor];
@@ -41,7 +53,8 @@ export function losses(model: Sled, batch: TrainingBatch, options: LossOptions):
     for (const [l, head] of options.guidedHeads)
       if (l === layer) views.push({ layer, query: query.select(1, head), key: key.select(1, head) });
   };
-  const hidden = model.trunk(batch, { training: options.training, watch: guided ? watch : undefined }); // [B, S, C]
+  const inputs = options.training && options.latentNoise > 0 ? perturbed(batch, options.latentNoise) : batch;
+  const hidden = model.trunk(inputs, { training: options.training, watch: guided ? watch : undefined }); // [B, S, C]
   const flat = hidden.flatten(0, 1); // [B * S, C]
 
   const energy = energyLoss(model, flat.indexSelect(0, batch.predictors), batch.targets, options.noise);
@@ -53,6 +66,16 @@ export function losses(model: Sled, batch: TrainingBatch, options: LossOptions):
     total = total.add(alignment.mul(options.alignmentWeight));
   }
   return { total, energy, end, alignment };
+}
+
+/**
+ * Input frames with noise: what the model hears of itself when it speaks is never quite what it was trained on.
+ * latents + deviation * N(0, 1), one deviation a sample.
+ */
+function perturbed(batch: TrainingBatch, largest: number): TrainingBatch {
+  const { latents } = batch; // [B, S, D]
+  const deviation = rand([latents.shape[0], 1, 1]).mul(largest);
+  return { ...batch, latents: latents.add(randnLike(latents).mul(deviation)) };
 }
 
 /** z [M, C], targets [M, D] -> scalar. Both samples go through the head at once; their condition is computed once. */

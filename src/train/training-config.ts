@@ -30,6 +30,8 @@ export interface TrainingConfig {
   trunkInit: TrunkInit;
   /** Weight of the one positive end-of-speech label. */
   endPositiveWeight: number;
+  /** Largest deviation of the noise on input frames; 0 for none. */
+  latentNoise: number;
   /** Weight of the alignment loss of guided heads; 0 for none. */
   alignmentWeight: number;
   /** [layer, head] of each guided head. */
@@ -54,6 +56,7 @@ export const DEFAULT_TRAINING: TrainingConfig = {
   precision: 'bf16',
   trunkInit: 'released',
   endPositiveWeight: 100,
+  latentNoise: 0,
   alignmentWeight: 0,
   guidedHeads: [],
 };

@@ -16,7 +16,13 @@ import json from '../../golden/training/config.json' with { type: 'json' };
 
 setNumThreads(1); // tiny products: threads would only wait for each other
 const folder = join(import.meta.dirname, '../../golden/training');
-const OPTIONS: LossOptions = { endPositiveWeight: 100, alignmentWeight: 0, guidedHeads: [], training: false };
+const OPTIONS: LossOptions = {
+  endPositiveWeight: 100,
+  latentNoise: 0,
+  alignmentWeight: 0,
+  guidedHeads: [],
+  training: false,
+};
 
 const interleaved = parseConfig(json, 'golden config');
 const offline: SledConfig = { ...interleaved, textPerTurn: Infinity, framesPerTurn: Infinity };

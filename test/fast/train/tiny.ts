@@ -11,7 +11,7 @@ export const TINY_MODEL: SledConfig = {
 
 export const TINY_TRAINING: TrainingConfig = {
   ...DEFAULT_TRAINING, maxSecondsPerBatch: 40, groupSize: 8, steps: 12, warmupSteps: 2, decaySteps: 4, learningRate: 5e-3,
-  emaDecay: 0.9, precision: 'f32', trunkInit: 'xavier', alignmentWeight: 0.2, guidedHeads: [[1, 0]],
+  emaDecay: 0.9, precision: 'f32', trunkInit: 'xavier', alignmentWeight: 0.2, latentNoise: 0.1, guidedHeads: [[1, 0]],
 }; // prettier-ignore
 
 /** Utterances whose frames depend on their text: token k sounds for two frames near (k, -k, 1, 0) / 4. */
