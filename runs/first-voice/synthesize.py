@@ -25,6 +25,9 @@ import numpy as np
 
 DURATIONS = "/Cast_32_output_0"  # int64 [1, ids], in units of two synthesis frames
 SAMPLES_PER_DURATION = 2 * 300  # hibari.dsp.HOP = 300 samples
+# The sound runs ahead of the durations: moved by so much, sibilants are richest in treble and stressed vowels loudest where they should be
+# (treble contrast 16.8 dB unmoved, 51.1 at 1200 samples, 49.6 at 900).
+SOUND_LEADS = 1100
 SAMPLE_RATE = 24000
 SPEED_SPREAD = 0.06
 # Silence: mean magnitude over 240 samples at or below 0.004.
@@ -57,7 +60,7 @@ class Teacher:
         if ends[-1] != len(audio):
             raise ValueError(f"durations add up to {ends[-1]} samples, the audio has {len(audio)}")
         last_letters = np.cumsum([len(token) for token in tokens])  # ids[0] is the pad
-        return audio, ends[0], ends[last_letters]
+        return audio, ends[0] - SOUND_LEADS, ends[last_letters] - SOUND_LEADS
 
 
 def trim(audio, begin, ends):
