@@ -19,7 +19,7 @@ export interface DecodedChunk {
   readonly history: Float32Array;
 }
 
-/** The decoder's weights and graphs, shared by all streams; graphs are built when a chunk size is first needed. */
+/** The decoder's weights and graphs on a backend of its own, shared by all streams; graphs are built when a chunk size is first needed. */
 export class DecoderEngine {
   private readonly loaded: LoadedDecoder;
   private readonly graphs = new Map<number, DecoderGraph>();
@@ -55,13 +55,14 @@ export class DecoderEngine {
     return result;
   }
 
-  /** Frees weights and graphs after the chunk that is being decoded. */
+  /** Frees weights, graphs and backend after the chunk that is being decoded. */
   free(): void {
     if (this.freed) return;
     this.freed = true;
     void this.turn.then(() => {
       for (const graph of this.graphs.values()) graph.free();
       this.loaded.context.free();
+      this.backend.free();
     });
   }
 

@@ -1,4 +1,4 @@
-import { openGgml, type Backend } from '@sled-tts/ggml';
+import { openGgml } from '@sled-tts/ggml';
 import { CheckpointError } from '../../model/errors.js';
 import type { Codec, LatentDecoder } from '../codec.js';
 import { MelAnalysis } from './analysis.js';
@@ -9,9 +9,9 @@ import { readMelCodecFiles, type LatentStatistics, type MelCodecFiles } from './
 import { MelDecoder } from './mel-decoder.js';
 
 export interface MelCodecOptions {
-  /** Shared with the model, so that their computations queue; without it the codec opens a CPU backend of its own. */
-  readonly backend?: Backend;
-  /** Of a backend of its own; 1 without it. */
+  /** `cpu` (default), `gpu`, or the name of one of ggml's devices. */
+  readonly device?: string;
+  /** Threads of a CPU; 1 without it. */
   readonly threads?: number;
   /** What the decoder's matrices are held in; f32 without it. */
   readonly weightType?: DecoderWeightType;
@@ -28,7 +28,6 @@ export class MelCodec implements Codec {
   readonly statistics: LatentStatistics;
   private readonly analysis: MelAnalysis;
   private engine: DecoderEngine | undefined;
-  private ownBackend: Backend | undefined;
 
   constructor(
     private readonly files: MelCodecFiles,
@@ -68,12 +67,9 @@ export class MelCodec implements Codec {
         'MelCodec: these files hold the analysis only; train a decoder with `sled-tts codec train`',
       );
     }
-    const { backend = this.openBackend(), weightType = 'f32' } = this.options;
-    return new DecoderEngine(openGgml(), backend, config, decoder, weightType);
-  }
-
-  private openBackend(): Backend {
-    this.ownBackend ??= openGgml().backend('cpu', { threads: this.options.threads ?? 1 });
-    return this.ownBackend;
+    const { device = 'cpu', threads = 1, weightType = 'f32' } = this.options;
+    const ggml = openGgml();
+    const backend = ggml.backend(device, { threads });
+    return new DecoderEngine(ggml, backend, config, decoder, weightType);
   }
 }

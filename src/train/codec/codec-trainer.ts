@@ -90,6 +90,7 @@ export class CodecTrainer {
   readonly balancer = new Balancer();
   readonly decoderOptimizer: AdamW;
   readonly discriminatorOptimizer: AdamW;
+  private readonly averageDecoder: TrainingDecoder;
   private readonly spectralLoss: SpectralLoss;
 
   constructor(
@@ -102,6 +103,7 @@ export class CodecTrainer {
     this.average = new Map(
       [...this.decoder.weights].map(([name, weight]) => [name, keep(noGrad(() => weight.detach().clone()))]),
     );
+    this.averageDecoder = new TrainingDecoder(this.average, config);
     this.decoderOptimizer = optimizerOf(this.decoder.weights);
     this.discriminatorOptimizer = optimizerOf(this.discriminator.weights);
     this.spectralLoss = new SpectralLoss(config.sampleRate);
@@ -119,12 +121,11 @@ export class CodecTrainer {
 
   /** Spectral loss of the averaged weights on clean latents. */
   evaluate(batches: readonly CropBatch[]): number {
-    const decoder = new TrainingDecoder(this.average, this.config);
     const losses = batches.map((batch) =>
       noGrad(() =>
         scope(() => {
           const { latents, samples } = this.tensorsOf(batch);
-          return this.spectralLoss.forward(decoder.decodeInContext(latents), samples).item();
+          return this.spectralLoss.forward(this.averageDecoder.decodeInContext(latents), samples).item();
         }),
       ),
     );

@@ -1,0 +1,195 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { autocast, liveTensors, randn, scope, setNumThreads, tensor, zeros } from '@sled-tts/torch';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readMelCodecFiles } from '../../../src/codec/mel/files.js';
+import { MelCodec } from '../../../src/codec/mel/mel-codec.js';
+import { Balancer } from '../../../src/train/codec/balancer.js';
+import { CodecTrainer, DEFAULT_RECIPE, type CodecRecipe } from '../../../src/train/codec/codec-trainer.js';
+import { discriminatorLoss, featureLoss, adversarialLoss } from '../../../src/train/codec/discriminator.js';
+import { SpectralLoss } from '../../../src/train/codec/spectral-loss.js';
+import { trainCodec } from '../../../src/train/codec/train.js';
+import { writeCorpus } from './corpus-files.js';
+import { babble, TINY } from './tiny.js';
+
+const RECIPE: Partial<CodecRecipe> = {
+  steps: 12,
+  batchSize: 2,
+  cropFrames: 10,
+  adversarialFrom: 4,
+  warmupSteps: 2,
+  discriminator: { fftSizes: [128, 256], width: 16, layers: 1, scores: 2 },
+};
+
+let directory: string;
+let manifest: string;
+beforeAll(() => {
+  setNumThreads(1);
+  directory = mkdtempSync(join(tmpdir(), 'mel-training-'));
+  manifest = writeCorpus(directory, 8);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const train = (name: string, recipe: Partial<CodecRecipe> = {}, more: object = {}) =>
+  trainCodec({
+    manifests: [manifest],
+    out: join(directory, name),
+    config: TINY,
+    recipe: { ...RECIPE, ...recipe },
+    ...more,
+  });
+
+describe('the spectral loss', () => {
+  const resolutions = [{ fftSize: 128, melBins: 8 }, { fftSize: 256, melBins: 16 }]; // prettier-ignore
+
+  it('is zero for equal signals and grows with their distance', () => {
+    const loss = new SpectralLoss(8000, resolutions);
+    const x = tensor(babble(2400, 8000), [1, 2400]);
+    const at = (noise: number) => scope(() => loss.forward(x.add(randn([1, 2400]).mul(noise)), x).item());
+    expect(at(0)).toBe(0);
+    expect(at(0.01)).toBeGreaterThan(0.01);
+    expect(at(0.1)).toBeGreaterThan(at(0.01));
+  });
+
+  it('is finite, with finite gradients, where both signals are digital silence', () => {
+    const loss = new SpectralLoss(8000, resolutions);
+    const silence = zeros([1, 2400]).requiresGrad_();
+    const value = loss.forward(silence, zeros([1, 2400]));
+    value.backward();
+    expect(value.item()).toBe(0);
+    expect(silence.grad!.toFloat32Array().every(Number.isFinite)).toBe(true);
+  });
+
+  it('does not let silence outweigh speech', () => {
+    const loss = new SpectralLoss(8000, resolutions);
+    const hiss = randn([1, 2400]).mul(1e-4);
+    const speech = tensor(babble(2400, 8000), [1, 2400]);
+    expect(loss.forward(hiss, zeros([1, 2400])).item()).toBeLessThan(loss.forward(speech, speech.mul(0.5)).item());
+  });
+});
+
+describe('the discriminators', () => {
+  it('learn to tell two kinds of signal apart', () => {
+    const trainer = new CodecTrainer(TINY, { ...DEFAULT_RECIPE, ...RECIPE });
+    const { discriminator, discriminatorOptimizer } = trainer;
+    discriminatorOptimizer.groups[0].lr = 3e-3;
+    const real = discriminator.see(tensor(babble(4800, 8000, 3), [2, 2400]));
+    const fake = discriminator.see(randn([2, 2400]).mul(0.05));
+    const step = () =>
+      scope(() => {
+        const loss = autocast('bfloat16', () =>
+          discriminatorLoss(discriminator.judge(real), discriminator.judge(fake)),
+        );
+        discriminatorOptimizer.zeroGrad();
+        loss.backward();
+        discriminatorOptimizer.step();
+        return loss.item();
+      });
+    const first = step();
+    for (let i = 0; i < 40; i++) step();
+    expect(first).toBeGreaterThan(1.5);
+    expect(step()).toBeLessThan(0.2);
+  });
+
+  it('give finite losses and gradients on digital silence', () => {
+    const { discriminator } = new CodecTrainer(TINY, { ...DEFAULT_RECIPE, ...RECIPE });
+    const silence = zeros([1, 2400]).requiresGrad_();
+    const fake = discriminator.judge(discriminator.see(silence));
+    const real = discriminator.judge(discriminator.see(zeros([1, 2400])));
+    const loss = adversarialLoss(fake).add(featureLoss(real, fake));
+    loss.backward();
+    expect(Number.isFinite(loss.item())).toBe(true);
+    expect(silence.grad!.toFloat32Array().every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('the balancer', () => {
+  it('gives each loss its share of the gradient, whatever its scale', () => {
+    const output = tensor([1, 2, 3, 4], [1, 4]).requiresGrad_();
+    const losses = [
+      { name: 'a', share: 1, loss: output.narrow(1, 0, 2).sum().mul(1e6) },
+      { name: 'b', share: 3, loss: output.narrow(1, 2, 2).sum().mul(1e-6) },
+    ];
+    const got = new Balancer().gradient(output, losses).toFloat32Array();
+    [1, 1, 3, 3].forEach((share, i) => expect(got[i]).toBeCloseTo(share / Math.SQRT2, 5));
+  });
+
+  it('bounds a spike by its share and names a loss that is not finite', () => {
+    const balancer = new Balancer();
+    const output = tensor([1, 1], [1, 2]).requiresGrad_();
+    for (const scale of [1, 1, 1000]) {
+      const gradient = balancer.gradient(output, [{ name: 'a', share: 2, loss: output.sum().mul(scale) }]);
+      expect(gradient.norm().item()).toBeLessThanOrEqual(2.0001);
+    }
+    const broken = [{ name: 'spectral', share: 1, loss: output.sum().mul(NaN) }];
+    expect(() => balancer.gradient(output, broken)).toThrow('the gradient of the spectral loss is not finite');
+  });
+});
+
+describe('trainCodec', () => {
+  it('fits the analysis, lowers the held-out loss and writes a codec that speaks', async () => {
+    const lines: string[] = [];
+    const early = await train('learns', { steps: 2, adversarialFrom: 100, averageDecay: 0 });
+    const late = await train('learns', { steps: 60, adversarialFrom: 100, averageDecay: 0, learningRate: 5e-3 }, {
+      logEverySteps: 20,
+      log: (line: string) => lines.push(line),
+    }); // prettier-ignore
+    expect(late.heldOut).toBeLessThan(early.heldOut * 0.8);
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toMatch(/^step +20\/60 {2}spectral +\d\.\d+ .* held out \d\.\d+ .* s\/step$/);
+    const codec = MelCodec.open(join(directory, 'learns'));
+    const decoder = codec.createDecoder();
+    const latents = await codec.encode(babble(4800, 8000));
+    const samples = [...(await decoder.decode(latents)), ...(await decoder.flush())];
+    expect(samples.length).toBe(4800);
+    codec.free();
+  });
+
+  it('resumes to the same weights, bit for bit, discriminators, noise and data included', async () => {
+    await train('whole');
+    const stop = new AbortController();
+    const stopAfter = (steps: number) => {
+      let seen = 0;
+      return { logEverySteps: 1, log: (line: string) => line.startsWith('step') && ++seen === steps && stop.abort() };
+    };
+    expect((await train('cut', {}, { signal: stop.signal, ...stopAfter(6) })).steps).toBe(6);
+    expect((await train('cut', {}, { resume: true })).steps).toBe(12);
+    for (const file of ['model.safetensors', 'checkpoint.safetensors']) {
+      const [whole, cut] = ['whole', 'cut'].map((name) => readFileSync(join(directory, name, file)));
+      expect(whole.equals(cut), file).toBe(true);
+    }
+  });
+
+  it('never changes a fitted analysis', async () => {
+    await train('frozen', { steps: 1 });
+    const before = readMelCodecFiles(join(directory, 'frozen'));
+    await train('frozen', { steps: 1, seed: 2 });
+    expect(readMelCodecFiles(join(directory, 'frozen')).map).toEqual(before.map);
+  });
+
+  it('leaves no tensors behind from step to step', async () => {
+    const counts: number[] = [];
+    await train(
+      'memory',
+      { steps: 9, adversarialFrom: 0 },
+      { logEverySteps: 1, log: () => counts.push(liveTensors()) },
+    );
+    // Earlier tests' tensors may be collected meanwhile, so the count may fall.
+    expect(counts.at(-1)).toBeLessThanOrEqual(counts[1]);
+  });
+
+  it('refuses a checkpoint that is none, and one of another recipe', async () => {
+    await train('bad', { steps: 1 });
+    const path = join(directory, 'bad', 'checkpoint.safetensors');
+    const good = readFileSync(path);
+    writeFileSync(path, good.subarray(0, 1000));
+    await expect(train('bad', {}, { resume: true })).rejects.toThrow(/checkpoint\.safetensors: .*(truncated|whole)/);
+    writeFileSync(path, readFileSync(join(directory, 'bad', 'model.safetensors')));
+    await expect(train('bad', {}, { resume: true })).rejects.toThrow(/no checkpoint of a codec's training/);
+  });
+
+  it('says so when no utterance is as long as a crop', async () => {
+    await expect(train('short', { cropFrames: 500 })).rejects.toThrow('none of 8 utterances has 500 latent frames');
+  });
+});
