@@ -150,7 +150,10 @@ export function checkDimensions(where: string, type: TensorType, ne: readonly nu
   const { blockSize } = typeInfo(type, where);
   const whole =
     Array.isArray(ne) && ne.length >= 1 && ne.length <= 4 && ne.every((n) => Number.isSafeInteger(n) && n > 0);
-  if (!whole) throw new ShapeError(`${where}: expected one to four positive dimensions, got [${Array.isArray(ne) ? ne.map(String).join(', ') : String(ne)}]`);
+  if (!whole)
+    throw new ShapeError(
+      `${where}: expected one to four positive dimensions, got [${Array.isArray(ne) ? ne.map(String).join(', ') : String(ne)}]`,
+    );
   if (ne[0] % blockSize) {
     throw new ShapeError(
       `${where}: expected a first dimension in multiples of ${blockSize} for ${type}, got [${ne.join(', ')}]`,

@@ -1,6 +1,6 @@
 import { Backend } from './backend.js';
 import { WeightBuffer } from './buffer.js';
-import { GgmlError } from './errors.js';
+import { GgmlError, ShapeError } from './errors.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import { Tensor, type TensorStorage } from './tensor.js';
@@ -120,15 +120,7 @@ export class Graph extends NativeOwner implements TensorStorage {
       }
       return;
     }
-    tensor.sources.forEach((source, i) => {
-      const interleaved = source.root.storage?.plain === false;
-      if (interleaved && (tensor.op !== MULTIPLIES || i !== 0 || source.isView)) {
-        throw new GgmlError(
-          `allocate: ${source.describe()} is interleaved, which only mulMat's first operand may be, not ${tensor.op}'s; ` +
-            'allocate it without interleave',
-        );
-      }
-    });
+    checkInterleaved(tensor);
     if (!this.#native.ggml.backend_supports_op(backend.pointer, tensor.pointer)) {
       const sources = tensor.sources.map((source) => source.describe()).join(', ');
       throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
@@ -186,6 +178,25 @@ export class Graph extends NativeOwner implements TensorStorage {
     for (const owner of this.#owners) owner.assertAlive(where);
     return { graph: this.#graph, backend: this.#backend };
   }
+}
+
+/** Interleaved weights are known to mulMat's kernel only, and to no more than three dimensions of it. */
+function checkInterleaved(tensor: Tensor): void {
+  tensor.sources.forEach((source, i) => {
+    if (source.root.storage?.plain !== false) return;
+    if (tensor.op !== MULTIPLIES || i !== 0 || source.isView) {
+      throw new GgmlError(
+        `allocate: ${source.describe()} is interleaved, which only mulMat's first operand may be, not ${tensor.op}'s; ` +
+          'allocate it without interleave',
+      );
+    }
+    const [, x] = tensor.sources;
+    if (x.ne[3] !== 1) {
+      throw new ShapeError(
+        `allocate: expected x [K, M, L] for mulMat with the interleaved ${source.describe()}, got ${x.describe()}`,
+      );
+    }
+  });
 }
 
 function ownersOf(tensor: Tensor): NativeOwner[] {

@@ -64,7 +64,8 @@ function checkRange(tensor: Tensor, count: number, from: number | undefined): vo
 
 function encodeFloats(tensor: Tensor, data: Float32Array): ArrayBufferView {
   if (tensor.type === 'f64') return Float64Array.from(data);
-  return quantizeWith(tensor.context.native, tensor.type, data, tensor.ne[0]);
+  // Blocks do not know of rows: a part is packed as one row of whole blocks.
+  return quantizeWith(tensor.context.native, tensor.type, data, data.length);
 }
 
 /** Row numbers outside the table abort ggml in the middle of a computation, so they are checked where they enter. */

@@ -17,13 +17,20 @@ export interface ChildResult {
  * Runs a script of this directory in a process of its own, with the sources of the package as `@sled-tts/ggml`, so that an
  * abort or a segmentation fault is a result and not the end of the test run.
  */
-export async function runChild(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ChildResult> {
+export async function runChild(
+  script: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<ChildResult> {
   const build = path.join(PACKAGE, 'build');
   mkdirSync(build, { recursive: true });
   const directory = mkdtempSync(path.join(build, 'child-'));
   try {
     transpile(path.join(PACKAGE, 'src'), path.join(directory, 'src'));
-    const source = readFileSync(path.join(PACKAGE, 'test', script), 'utf8').replaceAll('@sled-tts/ggml', './src/index.js');
+    const source = readFileSync(path.join(PACKAGE, 'test', script), 'utf8').replaceAll(
+      '@sled-tts/ggml',
+      './src/index.js',
+    );
     const entry = path.join(directory, script.replace(/\.ts$/, '.js'));
     writeFileSync(entry, ts.transpileModule(source, { compilerOptions: OPTIONS }).outputText);
     return await run(entry, args, env);

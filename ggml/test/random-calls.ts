@@ -28,7 +28,17 @@ const GARBAGE: unknown[] = [
   new Float32Array(4), [1, 1, 1, 1, 1], { ne: [1] }, () => 1, '',
 ]; // prettier-ignore
 
-const summary = { calls: 0, accepted: 0, refused: 0, computed: 0, unclear: [] as string[] };
+const summary = {
+  calls: 0,
+  accepted: 0,
+  refused: 0,
+  computed: 0,
+  /** Operations that were accepted and refused at least once. */
+  acceptedOperations: [] as string[],
+  refusedOperations: [] as string[],
+  /** Messages that say nothing of what was expected. */
+  unclear: [] as string[],
+};
 
 function attempt<T>(what: string, call: () => T): T | undefined {
   summary.calls++;
@@ -78,7 +88,10 @@ const EXTRA: Record<string, Maker[]> = {
   norm: [number],
   rmsNorm: [number],
   reshape: [small, small, small, small],
-  view: [shape, () => ({ offset: int(40), strides: chance(0.5) ? [pick(SIZES), 64, 256].slice(0, int(4)) : undefined })],
+  view: [
+    shape,
+    () => ({ offset: int(40), strides: chance(0.5) ? [pick(SIZES), 64, 256].slice(0, int(4)) : undefined }),
+  ],
   permute: [small, small, small, small],
   cast: [() => pick(TYPES)],
   concat: [small],
@@ -108,7 +121,7 @@ function fitting(name: string, context: Context, pool: Tensor[]): unknown[] | un
     case 'view':
       return [a, [Math.max(1, n0 >> 1), n1], { offset: pick([0, 0, n0 >> 1]), strides: [n0] }];
     case 'mulMat':
-      return [a, like('f32', [n0, pick(SIZES), n2 * (1 + int(2)), n3])];
+      return [a, turned(context, n0, n2 * (1 + int(2)), n3 * (1 + int(2)))];
     case 'setRows':
       return [a, like('f32', [n0, 2, n2, n3]), like(pick(['i32', 'i64']), [2])];
     case 'getRows':
@@ -140,6 +153,13 @@ function fitting(name: string, context: Context, pool: Tensor[]): unknown[] | un
   }
 }
 
+/** An operand [n0, M, n2, n3], sometimes in an order of its own in memory. */
+function turned(context: Context, n0: number, n2: number, n3: number): Tensor {
+  const m = pick(SIZES);
+  if (chance(0.6)) return context.input(pick<TensorType>(['f32', 'f32', 'f32', 'f16']), [n0, m, n2, n3]);
+  return context.ops.permute(context.input('f32', [n0, n2, m, n3]), 0, 2, 1, 3);
+}
+
 function compute(context: Context, results: Tensor[]): void {
   const graph: Graph = context.graph();
   const wanted = results.filter(() => chance(0.6));
@@ -152,8 +172,7 @@ function compute(context: Context, results: Tensor[]): void {
       if (!tensor.isInput || !tensor.storage) continue;
       attempt(`set ${tensor.describe()}`, () => tensor.set(contentOf(tensor)));
     }
-    attempt('compute', () => graph.computeSync());
-    summary.computed++;
+    if (attempt('compute', () => (graph.computeSync(), true))) summary.computed++;
     for (const result of wanted) attempt(`get ${result.describe()}`, () => result.get());
   }
   graph.free();
@@ -178,15 +197,19 @@ function round(seed: number): void {
     keep(attempt('input', () => context.input(pick(TYPES), dims())));
     keep(attempt('input', () => context.input('f32', dims())));
   }
+  for (const rows of [1, 8, 12, 64]) keep(weights.tensor(pick(['q4_0', 'q4_K', 'q6_K', 'iq4_nl', 'f16']), [256, rows]));
   if (chance(0.9)) attempt('allocate weights', () => weights.allocate(backend, { interleave: chance(0.5) }));
   const names = Object.keys(context.ops) as (keyof Context['ops'])[];
   const results: Tensor[] = [];
   for (let i = 0; i < 120; i++) {
     const name = pick(names);
     const fit = chance(0.6) ? fitting(name, context, pool) : undefined;
-    const args = fit ?? Array.from({ length: (ARITY[name] ?? 1) + (EXTRA[name]?.length ?? 0) }, (_, p) => argument(name, p, pool));
+    const args =
+      fit ?? Array.from({ length: (ARITY[name] ?? 1) + (EXTRA[name]?.length ?? 0) }, (_, p) => argument(name, p, pool));
     const text = `${name}(${args.map((arg) => (arg instanceof Tensor ? arg.describe() : String(typeof arg === 'object' ? JSON.stringify(arg, (_, v) => (v instanceof Tensor ? v.describe() : v)) : String(arg)))).join(', ')})`; // prettier-ignore
     const result = attempt(text, () => (context.ops[name] as (...all: unknown[]) => Tensor)(...args));
+    const seen = result instanceof Tensor ? summary.acceptedOperations : summary.refusedOperations;
+    if (!seen.includes(name)) seen.push(name);
     if (result instanceof Tensor && result.elements < 10 * MAX_ELEMENTS) {
       pool.push(result);
       results.push(result);

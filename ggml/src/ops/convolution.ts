@@ -1,7 +1,15 @@
 import { checkDimensions, type Context } from '../context.js';
 import { ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { expectPacked, expectInteger, expectOptions, expectShape, expectTensors, expectType, expectUnitStride } from './checks.js';
+import {
+  expectPacked,
+  expectInteger,
+  expectOptions,
+  expectShape,
+  expectTensors,
+  expectType,
+  expectUnitStride,
+} from './checks.js';
 import { mulMat } from './matrix.js';
 import { permute, reshape, view } from './shape.js';
 

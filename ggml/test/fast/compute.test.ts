@@ -5,7 +5,7 @@ let ggml: Ggml;
 let backend: Backend;
 beforeAll(() => {
   ggml = openGgml();
-  backend = ggml.backend('cpu', { threads: 2 });
+  backend = ggml.backend('cpu', { threads: 1 });
 });
 afterAll(() => backend.free());
 

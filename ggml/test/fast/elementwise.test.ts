@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import type { Context, Ops, Tensor } from '@sled-tts/ggml';
 import { difference, evaluate, ggml, noise } from '../support.js';
 
-const backend = ggml.backend('cpu', { threads: 2 });
+const backend = ggml.backend('cpu', { threads: 1 });
 afterAll(() => backend.free());
 
 /** Abramowitz and Stegun 7.1.26, error below 1.5e-7. */

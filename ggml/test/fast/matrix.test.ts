@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { difference, evaluate, ggml, noise } from '../support.js';
 
-const backend = ggml.backend('cpu', { threads: 2 });
+const backend = ggml.backend('cpu', { threads: 1 });
 afterAll(() => backend.free());
 
 const range = (length: number) => Array.from({ length }, (_, i) => i);
