@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -44,8 +45,28 @@ describe('dependencies', () => {
     expect({ ...root.dependencies, ...root.optionalDependencies }).toMatchObject(ggml.peerDependencies ?? {});
   });
 
-  it('of what trains are not installed with the package', () => {
-    for (const name of ['@sled-tts/torch', 'apache-arrow', '@alexanderolsen/libsamplerate-js'])
-      expect(Object.keys({ ...root.dependencies, ...root.optionalDependencies })).not.toContain(name);
+  it('that speaking imports are installed with the package or compiled into it', () => {
+    const known = new Set([...Object.keys(versions({ ...root, devDependencies: {} })), ...compiledIn()]);
+    expect(speakingImports().filter((name) => !known.has(name))).toEqual([]);
   });
 });
+
+/** The libraries that `npm pack` compiles into dist. */
+function compiledIn(): string[] {
+  const [, table] = read('scripts/inline-libraries.mjs').match(/^const LIBRARIES = \{\n([^]*?)\n\};/m)!;
+  return [...table.matchAll(/^ {2}'?([^':]+)'?: '/gm)].map(([, name]) => name);
+}
+
+/** What the sources of the package import from other packages; training is no part of it. */
+function speakingImports(): string[] {
+  const folder = fileURLToPath(new URL('../../../src', import.meta.url));
+  const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.ts') && !/^(train|data)\//.test(name));
+  const imports = sources.flatMap((name) =>
+    [...read(`src/${name}`).matchAll(/(?<!import type .*)(?:from |import\(|\)\()'([@a-z][\w@/.-]*)'/g)].map(
+      ([, one]) => one,
+    ),
+  );
+  return [...new Set(imports.filter((one) => !one.startsWith('node:')))];
+}

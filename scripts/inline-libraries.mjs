@@ -1,0 +1,103 @@
+// Before packing: compiles the JavaScript libraries that speaking uses into dist/libraries and lets dist import them there.
+// Only what is used is shipped (a tenth of the packages), large tables are compressed, and what the package needs from the
+// registry is its native parts alone. dist works before and after; `tsc -b` followed by this script brings it here again.
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { brotliCompressSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+const folder = join(dist, 'libraries');
+
+/** Specifier -> file name; `.cjs` is for what `require` loads. */
+const LIBRARIES = {
+  '@huggingface/tokenizers': 'tokenizers.js',
+  '@wasm-audio-decoders/flac': 'flac.js',
+  'cli-progress': 'cli-progress.js',
+  'cmu-pronouncing-dictionary': 'cmu-pronouncing-dictionary.js',
+  'codec-parser': 'codec-parser.js',
+  commander: 'commander.js',
+  'fft.js': 'fft.js',
+  'n2words/en-US': 'n2words.js',
+  'phonemize/en-g2p': 'phonemize.cjs',
+};
+
+/** Tables from this size on are stored compressed: a quarter of the bytes, and faster to load than source code. */
+const LARGE_TABLE_BYTES = 200_000;
+
+/** Modules that hold nothing but data, as compressed JSON. */
+const compressTables = {
+  name: 'compress-tables',
+  async load(id) {
+    if (id.endsWith('.json')) {
+      const json = readFileSync(id, 'utf8');
+      if (json.length < LARGE_TABLE_BYTES) return null;
+      return { code: tableModule('default', JSON.parse(json)), moduleType: 'js' };
+    }
+    if (!id.includes('cmu-pronouncing-dictionary')) return null;
+    const { dictionary } = await import(pathToFileURL(id).href);
+    return { code: tableModule('const dictionary =', dictionary), moduleType: 'js' };
+  },
+};
+
+function tableModule(name, table) {
+  const packed = brotliCompressSync(JSON.stringify(table)).toString('base64');
+  return `import { brotliDecompressSync } from 'node:zlib';
+export ${name} JSON.parse(brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString());`;
+}
+
+async function bundle(format, extension) {
+  const entries = Object.entries(LIBRARIES).filter(([, file]) => file.endsWith(extension));
+  const input = Object.fromEntries(entries.map(([specifier, file]) => [file.slice(0, -extension.length), specifier]));
+  const build = await rolldown({ input, platform: 'node', cwd: root, plugins: [compressTables] });
+  const { output } = await build.write({
+    dir: folder,
+    format,
+    exports: 'named',
+    entryFileNames: `[name]${extension}`,
+    chunkFileNames: `[name]-[hash]${extension}`,
+    minify: true,
+  });
+  return output.flatMap((chunk) => chunk.moduleIds ?? []);
+}
+
+/** The licences of everything that was compiled in, in one file. */
+function writeLicences(modules) {
+  const packages = new Set(modules.filter((id) => id.includes('node_modules')).map(packageFolder));
+  const texts = [...packages].sort().map((path) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
+    const file = readdirSync(path).find((one) => /^licen[cs]e/i.test(one));
+    return `${name} ${version} (${license})\n\n${file ? readFileSync(join(path, file), 'utf8').trim() : ''}\n`;
+  });
+  writeFileSync(join(folder, 'LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+}
+
+function packageFolder(id) {
+  let path = dirname(id);
+  while (!existsSync(join(path, 'package.json')) || !JSON.parse(readFileSync(join(path, 'package.json'))).version)
+    path = dirname(path);
+  return path;
+}
+
+/** Lets compiled files import the library files. */
+function rewriteImports() {
+  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith('.js') || entry.parentPath === folder) continue;
+    const path = join(entry.parentPath, entry.name);
+    const source = readFileSync(path, 'utf8');
+    const prefix = relative(entry.parentPath, folder).replaceAll('\\', '/');
+    const changed = source.replaceAll(/(from |import\(|\)\()'([^'.][^']*)'/g, (whole, before, specifier) =>
+      LIBRARIES[specifier]
+        ? `${before}'${prefix.startsWith('.') ? prefix : `./${prefix}`}/${LIBRARIES[specifier]}'`
+        : whole,
+    );
+    if (changed !== source) writeFileSync(path, changed);
+  }
+}
+
+rmSync(folder, { recursive: true, force: true });
+const modules = [...(await bundle('esm', '.js')), ...(await bundle('cjs', '.cjs'))];
+writeLicences(modules);
+rewriteImports();
