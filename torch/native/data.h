@@ -18,7 +18,8 @@ static View viewOf(napi_env env, napi_value value) {
   View view;
   TORCH_CHECK(napi_get_typedarray_info(env, value, &type, &length, &view.data, nullptr, nullptr) == napi_ok,
               "expected a typed array");
-  constexpr size_t kSizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+  constexpr size_t kSizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};  // in the order of napi_typedarray_type
+  TORCH_CHECK(type < std::size(kSizes), "this kind of typed array is not supported");
   view.bytes = length * kSizes[type];
   return view;
 }

