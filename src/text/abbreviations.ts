@@ -6,7 +6,7 @@ export interface Abbreviation {
   /** Its full stop may end the sentence too ("Inc.", but not "Mr."). */
   readonly mayEnd: boolean;
   /** What must follow. */
-  readonly before?: 'number' | 'capital';
+  readonly before?: 'number' | 'capital' | 'word';
 }
 
 const table = new Map<string, Abbreviation>();
@@ -18,7 +18,9 @@ function add(entries: string, options: Partial<Omit<Abbreviation, 'words'>> = {}
   }
 }
 
-add('Drs = doctors, Mr = mister, Mrs = missus, Ms = miz, Messrs = messers, Mme = madam, Mlle = mademoiselle');
+add('Drs = doctors, mr = mister, mrs = missus, prof = professor');
+add('dr = doctor', { before: 'word' });
+add('Mr = mister, Mrs = missus, Ms = miz, Messrs = messers, Mme = madam, Mlle = mademoiselle');
 add('Prof = professor, Capt = captain, Lt = lieutenant, Sgt = sergeant, Cpl = corporal, Cmdr = commander, Maj = major');
 add('Gov = governor, Supt = superintendent, Insp = inspector');
 add('Rev = reverend, Gen = general, Col = colonel, Sen = senator, Rep = representative, Hon = honorable', {
@@ -44,11 +46,11 @@ add('al = al', { needsStop: true, mayEnd: true });
 add('esp = especially, misc Misc = miscellaneous, temp Temp = temperature, ext Ext = extension, incl = including', {
   needsStop: true,
 });
-add(
-  'ca = circa, cf Cf = compare, viz = namely, resp = respectively, est Est = established, ed Ed = editor, eds = editors',
-  { needsStop: true },
-);
-add('min = minutes, max = maximum, avg Avg = average, wt = weight, tel Tel = telephone', { needsStop: true });
+add('cf Cf = compare, viz = namely, resp = respectively, est Est = established, ed Ed = editor, eds = editors', {
+  needsStop: true,
+});
+add('ca Ca = circa, min = minimum', { needsStop: true, before: 'number' });
+add('max = maximum, avg Avg = average, wt = weight, tel Tel = telephone', { needsStop: true });
 add('ft = feet, hrs = hours, hr = hour, mins = minutes, sec = seconds, lb = pound, lbs = pounds, oz = ounces', {
   needsStop: true,
   mayEnd: true,
@@ -63,10 +65,6 @@ add(
 add('art Art = article, para Para = paragraph, eq Eq = equation, ver = version, op Op = opus', {
   needsStop: true,
   before: 'number',
-});
-add('Mon = Monday, Tue Tues = Tuesday, Wed = Wednesday, Thu Thur Thurs = Thursday, Fri = Friday', {
-  needsStop: true,
-  mayEnd: true,
 });
 add('Ala = Alabama, Ariz = Arizona, Calif = California, Colo = Colorado, Conn = Connecticut, Mass = Massachusetts', {
   needsStop: true,
@@ -97,7 +95,7 @@ export const ACRONYMS: ReadonlySet<string> = new Set(
 
 /** Capitals that are named letter by letter although a dictionary has them as a word. */
 export const INITIALISMS: ReadonlySet<string> = new Set(
-  'US UN IT AI UK EU TV ID PM AM HR PR PC CV DJ CEO CFO CTO CIA FBI USA IRS ATM DIY FAQ IQ IP OS OK PhD BC AD CE BCE ET EST PST GMT UTC GPS USB CD DVD VIP UFO LED API SQL URL TTS GPU CPU LLM HIV ADHD ECG MRI DNA RNA BA MA MD DC LA NY NYC NFL NBA ISS ICE IRA'.split(
+  'FYI BRB ASAP RIP TBD ETA US UN IT AI UK EU TV ID PM AM HR PR PC CV DJ CEO CFO CTO CIA FBI USA IRS ATM DIY FAQ IQ IP OS OK PhD BC AD CE BCE ET EST PST GMT UTC GPS USB CD DVD VIP UFO LED API SQL URL TTS GPU CPU LLM HIV ADHD ECG MRI DNA RNA BA MA MD DC LA NY NYC NFL NBA ISS ICE IRA'.split(
     ' ',
   ),
 );

@@ -11,6 +11,8 @@ const REPLACEMENTS: readonly (readonly [RegExp, string])[] = [
   [/³/g, '^3'],
   [/(?<=\d)(?=[¼-¾⅐-⅞])/g, ' '],
   [/[®™℠]/g, ''],
+  [/[µμ](?=[mgslL]\b)/g, 'u'],
+  [/[ΩΩ]/g, ' ohms '],
   [/[ĸ]/g, 'k'],
   [/ß|ẞ/g, 'ss'],
   [/[æǣ]/g, 'ae'],
@@ -29,6 +31,17 @@ const REPLACEMENTS: readonly (readonly [RegExp, string])[] = [
   [/[•‣◦▪●·・]/g, '•'],
   [/[→⇒➔➜]/g, '→'],
 ];
+
+/** What pages leave behind when they are copied. */
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&amp;': '&',
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&apos;': "'",
+  '&nbsp;': ' ',
+  '&#39;': "'",
+};
 
 const GREEK =
   'alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega'.split(
@@ -49,8 +62,11 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Cn}]/gu;
  * dropped. `skipped` receives every other character that is dropped.
  */
 export function foldCharacters(text: string, skipped: (character: string) => void): string {
-  if (/^[\x20-\x7e]*$/.test(text)) return text;
-  let folded = text.normalize('NFC').replace(SILENT, '');
+  const plain = text.includes('&')
+    ? text.replace(/&(?:amp|lt|gt|quot|apos|nbsp|#39);/g, (entity) => ENTITIES[entity])
+    : text;
+  if (/^[\x20-\x7e]*$/.test(plain)) return plain;
+  let folded = plain.normalize('NFC').replace(SILENT, '');
   for (const [pattern, replacement] of REPLACEMENTS) folded = folded.replace(pattern, replacement);
   folded = folded
     .normalize('NFKC')

@@ -42,6 +42,7 @@ const PATTERNS: readonly (readonly [ItemKind, RegExp])[] = [
     ),
   ],
   ['file', new RegExp(`[\\w-]+(?:\\.[\\w-]+)*\\.(?:${FILE_EXTENSIONS})(?![A-Za-z0-9])`, 'iy')],
+  ['url', /(?:~|\.{1,2})?(?:\/[\w.-]*\w){2,}\/?|[A-Za-z]:\\[\w\\.-]*\w/y],
   ['handle', /@[A-Za-z_][A-Za-z0-9_]*/y],
   ['hashtag', /#[A-Za-z_][A-Za-z0-9_]*/y],
   ['date', /\d{4}-\d{2}-\d{2}(?![\d-])|\d{1,2}\/\d{1,2}\/(?:\d{4}|\d{2})(?![\d/])|\d{1,2}\.\d{1,2}\.\d{4}(?![\d.])/y],
@@ -65,6 +66,7 @@ function matchAt(pattern: RegExp, text: string, at: number): string | undefined 
 
 /** True where a word-like pattern may begin: "x@y" is no handle, "a.5" no decimal. */
 function mayBegin(kind: ItemKind, match: string, before: string): boolean {
+  if (kind === 'url' && /^[~./]/.test(match)) return before === '' || before === ' ' || before === '(';
   if (kind === 'handle' || kind === 'hashtag') return !/\w/.test(before);
   if (kind === 'number' && match.startsWith('.')) return !/[\w.]/.test(before);
   if (kind === 'dotted') return !/[A-Za-z0-9]/.test(before);

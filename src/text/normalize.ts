@@ -46,7 +46,10 @@ export class Normalizer {
 
   /** What became certain. */
   push(text: string): Piece[] {
-    this.add(this.splitter.push(text));
+    const chunks = this.splitter.push(text);
+    // Nothing that was waited for has come.
+    if (chunks.length === 0) return [];
+    this.add(chunks);
     return this.speak(false);
   }
 

@@ -34,7 +34,16 @@ export function yearWords(year: string): string {
 
 /** True for four digits that people read as a year when nothing says otherwise. */
 export function looksLikeYear(text: string): boolean {
-  return /^\d{4}$/.test(text) && Number(text) >= 1100 && Number(text) < 2100 && text !== '2000';
+  return /^\d{4}$/.test(text) && Number(text) >= 1010 && Number(text) < 2100 && text !== '2000';
+}
+
+/** Three or four digits in pairs, as sizes are read: "1920" as "nineteen twenty", "640" as "six forty". */
+export function pairWords(digits: string): string {
+  if (!/^[1-9]\d{2,3}$/.test(digits) || digits.endsWith('00')) return numberWords(digits);
+  if (digits.length === 4)
+    return digits.startsWith('0', 1) && digits[2] === '0' ? numberWords(digits) : yearWords(digits);
+  const rest = digits.slice(1);
+  return `${DIGITS[Number(digits[0])]} ${rest.startsWith('0') ? 'oh ' : ''}${cardinal(rest)}`;
 }
 
 /** A typed number, commas and decimals included: "1,234.5", "007", "5551234567". */
@@ -66,7 +75,8 @@ export function isFraction(numerator: string, denominator: string): boolean {
 
 /** "3/8" as "three eighths", "24/7" as "twenty four seven", "12/40" as "twelve over forty". */
 export function fractionWords(numerator: string, denominator: string): string {
-  if ((numerator === '24' && denominator === '7') || (numerator === '9' && denominator === '11')) {
+  const isName = (numerator === '24' && denominator === '7') || (numerator === '9' && denominator === '11');
+  if (isName || (numerator === denominator && numerator.length === 2)) {
     return `${cardinal(numerator)} ${cardinal(denominator)}`;
   }
   if (!isFraction(numerator, denominator)) return `${numberWords(numerator)} over ${numberWords(denominator)}`;

@@ -41,7 +41,13 @@ export interface QuantityOptions {
 /** "½" and "3/4" glued to or after a number: "1 1/2" as "one and a half". */
 function readFraction(reader: Reader, at: number): Quantity | undefined {
   const text = reader.item(at)?.text ?? '';
-  if (reader.gluedText(at + 1) === '/' && reader.glued(at + 2)?.kind === 'number' && reader.gluedText(at + 3) !== '/') {
+  const inChain = at === 0 && reader.before?.text === '/';
+  if (
+    !inChain &&
+    reader.gluedText(at + 1) === '/' &&
+    reader.glued(at + 2)?.kind === 'number' &&
+    reader.gluedText(at + 3) !== '/'
+  ) {
     const words = fractionWords(text, reader.gluedText(at + 2));
     return { end: at + 3, words, single: isFraction(text, reader.gluedText(at + 2)) };
   }
@@ -84,7 +90,8 @@ function rangeEnd(reader: Reader, at: number): number {
   if (follows === undefined) return -1;
   if (/^[$£€]$/.test(follows.text)) next += 1;
   if ((next === at + 1 ? follows : reader.glued(next))?.kind !== 'number') return -1;
-  // "1-2-3" is no range
+  // "5-3=2" and "1-2-3" are no ranges
+  if (reader.gluedText(next + 1) === '=') return -1;
   return reader.gluedText(next + 1) === '-' && reader.glued(next + 2)?.kind === 'number' ? -1 : next;
 }
 
@@ -97,8 +104,10 @@ function shortYear(first: string, second: string): string | null {
 /** The quantity whose first number stands at `at`. */
 export function readQuantity(reader: Reader, at: number, options: QuantityOptions = {}): Quantity {
   const first = readAmount(reader, at, options);
+  // "a $5 bill", "a 5 km run"
+  const single = first.single || /^(?:an?|another|every)$/i.test(reader.before?.text ?? '');
   const next = rangeEnd(reader, first.end);
-  if (next < 0) return first;
+  if (next < 0) return { ...first, single };
   const second = readAmount(reader, next, options);
   const words = shortYear(reader.item(at)?.text ?? '', reader.item(next)?.text ?? '') ?? second.words;
   return { end: second.end, words: `${first.words} to ${words}`, single: false };
@@ -135,6 +144,8 @@ export function readMeasure(reader: Reader, at: number, single: boolean): Measur
   const hyphenated = item.text === '-' && item.glued ? unitOf(reader.gluedText(at + 1), false) : null;
   if (hyphenated !== null && reader.gluedText(at + 1).length > 1) return { end: at + 2, words: hyphenated.one };
   if (item.kind !== 'word') return undefined;
+  const area = item.text === 'sq' ? unitOf(reader.item(at + 1)?.text ?? '', true) : null;
+  if (area !== null) return { end: at + 2, words: `square ${single ? area.one : area.many}` };
   const unit = unitOf(item.text, item.glued);
   if (unit === null) return undefined;
   let words = single ? unit.one : unit.many;
@@ -147,6 +158,8 @@ export function readMeasure(reader: Reader, at: number, single: boolean): Measur
       end += caret + 1;
     }
   }
+  // the stop of "3 ft. tall"
+  if (reader.gluedText(end) === '.' && /^[a-z]/.test(reader.item(end + 1)?.text ?? '')) end += 1;
   const per = readPer(reader, end);
   return per === undefined ? { end, words } : { end: per.end, words: `${words} ${per.words}` };
 }

@@ -7,13 +7,14 @@ const RULERS = new Set(
   (
     'Henry Edward Richard George William Charles James Elizabeth Louis Napoleon Paul Benedict Pius Leo Gregory Innocent Alexander Nicholas ' +
     'Catherine Peter Philip Ferdinand Frederick Wilhelm Otto Ramses Ramesses Mary Henri Felipe Carlos Francis Victor Umberto Christian ' +
-    'Gustav Oscar Olav Leopold Albert Baldwin Constantine Malcolm Robert Alfonso Clement Urban Boniface Ivan Darius Xerxes Ptolemy Emmanuel'
+    'Gustav Oscar Olav Leopold Albert Baldwin Constantine Robert Alfonso Clement Urban Boniface Ivan Darius Xerxes Ptolemy Emmanuel'
   ).split(' '),
 );
 const DIVISIONS =
   /^(?:chapter|part|volume|book|section|act|scene|article|appendix|phase|stage|type|level|figure|table|canto|war|bowl|title|class|lesson|unit|episode|grade)$/i;
 
-function valueOf(numeral: string): string {
+/** The value of a Roman numeral in digits. */
+export function romanValue(numeral: string): string {
   let total = 0;
   for (let at = 0; at < numeral.length; at++) {
     const value = VALUES[numeral[at]];
@@ -25,14 +26,14 @@ function valueOf(numeral: string): string {
 /** "VIII" after "Henry" as "the eighth", "IV" after "Chapter" as "four"; undefined where it may be a word or letters. */
 export function romanWords(numeral: string, before: string): string | undefined {
   if (!ROMAN.test(numeral)) return undefined;
-  if (DIVISIONS.test(before)) return cardinal(valueOf(numeral));
+  if (DIVISIONS.test(before)) return cardinal(romanValue(numeral));
   // "Henry I" may go on as "Henry, I think"
   if (numeral === 'I') return undefined;
-  if (RULERS.has(before) && !/^[LC]$/.test(numeral)) return `the ${ordinal(valueOf(numeral))}`;
+  if (RULERS.has(before) && !/^[LC]$/.test(numeral)) return `the ${ordinal(romanValue(numeral))}`;
   // "Rocky III": a title with a number; single letters are more often letters
   return numeral.length > 1 &&
     /^[A-Z][a-z]+$/.test(before) &&
     /^(?:II|III|IV|VI|VII|VIII|IX|XI|XII|XIII|XIV|XVI?)$/.test(numeral)
-    ? cardinal(valueOf(numeral))
+    ? cardinal(romanValue(numeral))
     : undefined;
 }

@@ -64,6 +64,42 @@ function withoutDay(reader: Reader, month: { name: string; short: boolean }, dot
   return { take: 1 + dot, pieces };
 }
 
+const DAYS: Readonly<Record<string, string>> = {
+  Mon: 'Monday',
+  Tue: 'Tuesday',
+  Tues: 'Tuesday',
+  Wed: 'Wednesday',
+  Thu: 'Thursday',
+  Thur: 'Thursday',
+  Thurs: 'Thursday',
+  Fri: 'Friday',
+  Sat: 'Saturday',
+  Sun: 'Sunday',
+};
+
+/** True for a day's name that is cut short. */
+export const isDayName = (item: Item | undefined): boolean => item?.kind === 'word' && Object.hasOwn(DAYS, item.text);
+
+/** "Mon.", "Fri, May 3", "Sat-Sun", "Tue 5 pm"; "Sat" and "Sun" alone are words. */
+export function dayRule(reader: Reader): Speech | undefined {
+  const text = reader.item(0)?.text ?? '';
+  if (!isDayName(reader.item(0))) return undefined;
+  const stop = reader.gluedText(1) === '.' ? 1 : 0;
+  const next = reader.glued(1 + stop) ?? reader.item(1 + stop);
+  const mayBeWord = /^(?:Mon|Wed|Sat|Sun)$/.test(text);
+  const listed =
+    next?.kind === 'number' ||
+    next?.kind === 'time' ||
+    /^[-–,/]$/.test(next?.text ?? '') ||
+    monthOf(next) !== undefined ||
+    isDayName(reader.before);
+  if (mayBeWord ? !listed && !(stop === 1 && /^[MW]/.test(text)) : !listed && stop === 0) return undefined;
+  const pieces = say(DAYS[text]);
+  if (stop === 1 && (next === undefined || (!next.glued && /^[A-Z]/.test(next.text))))
+    pieces.push({ kind: 'stop', text: '.' });
+  return { take: 1 + stop, pieces };
+}
+
 /** "5 March 2024", "15 Mar", "3rd March": at the day. */
 export function dayMonthRule(reader: Reader): Speech | undefined {
   const day = reader.item(0);

@@ -1,4 +1,13 @@
-import { cardinal, looksLikeYear, numberWords, ordinal, pluralWords, spellDigits, yearWords } from './number-words.js';
+import {
+  cardinal,
+  looksLikeYear,
+  numberWords,
+  ordinal,
+  pairWords,
+  pluralWords,
+  spellDigits,
+  yearWords,
+} from './number-words.js';
 import { readMeasure, readQuantity } from './quantity.js';
 import type { Reader } from './reader.js';
 import { dayMonthRule, readMeridiem } from './rules-dates.js';
@@ -45,16 +54,16 @@ function productRule(reader: Reader, text: string): Speech | undefined {
   if (sign.text !== 'x' && sign.text !== '×') return undefined;
   const other = sign.glued ? reader.glued(2) : reader.item(2);
   if (other?.kind === 'number') {
-    const words = [`${numberWords(text)} ${sign.text === 'x' ? 'by' : 'times'}`];
-    return { take: 2, pieces: say(words.join(' ')) };
+    const large = text.length > 2 && other.text.length > 2;
+    const words = `${pairWords(text)} ${sign.text === 'x' || large ? 'by' : 'times'} ${pairWords(other.text)}`;
+    const measure = readMeasure(reader, 3, false);
+    return { take: measure?.end ?? 3, pieces: say(`${words} ${measure?.words ?? ''}`) };
   }
   return sign.glued && sign.text === 'x' ? { take: 2, pieces: say(`${numberWords(text)} times`) } : undefined;
 }
 
 /** 5'10", 6'. */
 function feetRule(reader: Reader, text: string): Speech | undefined {
-  if (reader.gluedText(1) === '"')
-    return { take: 2, pieces: say(`${numberWords(text)} ${text === '1' ? 'inch' : 'inches'}`) };
   if (reader.gluedText(1) !== "'") return undefined;
   const inches = reader.glued(2);
   if (inches?.kind !== 'number')
@@ -78,6 +87,8 @@ function hourRule(reader: Reader, text: string): Speech | undefined {
 
 /** Three digits in brackets or "555 123 4567": groups of a telephone number. */
 function phoneGroupsRule(reader: Reader, text: string): Speech | undefined {
+  if (text === '911') return { take: 1, pieces: say(spellDigits(text)) };
+  if (/^\d{4}$/.test(text)) return cardNumber(reader);
   if (!/^\d{3}$/.test(text)) return undefined;
   const second = reader.item(1);
   if (second?.kind === 'phone' && /^\d{3}-\d{4}$/.test(second.text)) {
@@ -86,6 +97,15 @@ function phoneGroupsRule(reader: Reader, text: string): Speech | undefined {
   if (second?.kind !== 'number' || !/^\d{3}$/.test(second.text) || !/^\d{4}$/.test(reader.item(2)?.text ?? ''))
     return undefined;
   return { take: 3, pieces: say([text, second.text, reader.item(2)?.text ?? ''].map(spellDigits).join(', ')) };
+}
+
+/** "4111 1111 1111 1111". */
+function cardNumber(reader: Reader): Speech | undefined {
+  const groups = [0, 1, 2, 3].map((ahead) =>
+    ahead === 0 || reader.glued(ahead) === undefined ? reader.item(ahead) : undefined,
+  );
+  if (!groups.every((group) => group?.kind === 'number' && /^\d{4}$/.test(group.text))) return undefined;
+  return { take: 4, pieces: say(groups.map((group) => spellDigits(group?.text ?? '')).join(', ')) };
 }
 
 function phoneWords(text: string): string {
@@ -119,6 +139,10 @@ function amountRule(reader: Reader): Speech {
 /** A number in a name: "B2B", "AA123", "H2O". */
 function nameRule(reader: Reader, text: string): Speech | undefined {
   if (reader.item(0)?.glued !== true || reader.before?.kind !== 'word') return undefined;
+  // "2h30m"
+  if (reader.before.text === 'h' && /^m(?:in)?$/.test(reader.gluedText(1)))
+    return { take: 2, pieces: say(`${numberWords(text)} minutes`) };
+  if (looksLikeYear(text)) return { take: 1, pieces: say(yearWords(text)) };
   return { take: 1, pieces: say(/^\d{3,}$/.test(text) ? spellDigits(text) : numberWords(text)) };
 }
 

@@ -17,6 +17,7 @@ const MARKS: Readonly<Record<string, string>> = {
   '%': 'percent',
   '+': 'plus',
   '~': 'tilde',
+  '\\': 'backslash',
 };
 
 /** A name in an address, where case means nothing: a word when it is one, else its letters when they are few. */

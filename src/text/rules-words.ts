@@ -2,13 +2,16 @@ import { abbreviation, DOTTED_READINGS } from './abbreviations.js';
 import { isInitialism } from './capitals.js';
 import type { Item } from './items.js';
 import { letterPhonemes } from './letters.js';
+import { ordinal } from './number-words.js';
 import { knownWord } from './pronounce.js';
+import { readPer } from './quantity.js';
 import type { Reader } from './reader.js';
-import { romanWords } from './roman.js';
-import { monthRule } from './rules-dates.js';
+import { romanValue, romanWords } from './roman.js';
+import { dayRule, monthRule } from './rules-dates.js';
 import { moneyRule } from './rules-money.js';
 import { withS } from './sound-rules.js';
 import { say, type Piece, type Speech, word } from './speech.js';
+import { unitOf } from './units.js';
 
 const one = (...pieces: Piece[]): Speech => ({ take: 1, pieces });
 const isCapitalized = (item: Item | undefined): boolean => item?.kind === 'word' && /^[A-Z]/.test(item.text);
@@ -45,6 +48,7 @@ function abbreviationRule(reader: Reader, text: string): Speech | undefined {
   const next = found.before === undefined ? undefined : reader.item(stop ? 2 : 1);
   if (found.before === 'number' && next?.kind !== 'number') return undefined;
   if (found.before === 'capital' && !isCapitalized(next)) return undefined;
+  if (found.before === 'word' && (next?.kind !== 'word' || next.glued)) return undefined;
   return stop ? withStop(reader, found.words, found.mayEnd) : one(...say(found.words));
 }
 
@@ -56,11 +60,20 @@ function capitalsRule(reader: Reader, text: string): Speech | undefined {
   if (capitals.length === 1)
     return ending === undefined ? singleLetter(reader, text) : letterWord(text, capitals, true);
   if (ending === undefined) {
+    if (isCentury(reader, text)) return one(...say(ordinal(romanValue(text))));
     const roman = romanWords(text, reader.before?.text ?? '');
     if (roman !== undefined) return one(...say(roman));
-    return isInitialism(text, reader) ? one({ kind: 'letters', text }) : one(word(text.toLowerCase()));
+    const joined =
+      text.length <= 3 &&
+      (reader.gluedText(1) === '&' || (reader.before?.text === '&' && reader.item(0)?.glued === true));
+    return joined || isInitialism(text, reader) ? one({ kind: 'letters', text }) : one(word(text.toLowerCase()));
   }
   return isInitialism(capitals, reader) ? letterWord(text, capitals, true) : undefined;
+}
+
+/** "XIX century". */
+function isCentury(reader: Reader, text: string): boolean {
+  return /^[XVI]+$/.test(text) && /^centur(?:y|ies)$/i.test(reader.item(1)?.text ?? '');
 }
 
 function letterWord(text: string, letters: string, plural: boolean): Speech {
@@ -135,19 +148,34 @@ function unstretched(text: string): string {
   return knownWord(twice.toLowerCase()) ? twice : knownWord(once.toLowerCase()) ? once : twice;
 }
 
+/** "km/h" without a number. */
+function rateRule(reader: Reader): Speech | undefined {
+  if (reader.gluedText(1) !== '/' || !/^(?:km|m|mi|kg|mg|g|ft|kB|MB|GB)$/.test(reader.item(0)?.text ?? ''))
+    return undefined;
+  const per = readPer(reader, 1);
+  const unit = unitOf(reader.item(0)?.text ?? '', true);
+  return per === undefined || unit === null ? undefined : { take: per.end, pieces: say(`${unit.many} ${per.words}`) };
+}
+
 /** What is said for a word as it is typed. */
 export function wordRule(reader: Reader): Speech {
   const text = reader.item(0)?.text ?? '';
   const special =
     moneyRule(reader) ??
     monthRule(reader) ??
+    dayRule(reader) ??
+    rateRule(reader) ??
     codeRule(reader, text) ??
     abbreviationRule(reader, text) ??
     capitalsRule(reader, text) ??
     prefixRule(reader, text) ??
     camelRule(reader, text);
   if (special !== undefined) return special;
+  if (/^n$/i.test(text) && reader.gluedText(1) === '/' && /^a$/i.test(reader.gluedText(2)))
+    return { take: 3, pieces: say('N A') };
   if (text === 'w' && reader.gluedText(1) === '/') return { take: 2, pieces: [word('with')] };
+  if (text === 'a' && reader.before?.text === '(' && reader.gluedText(1) === ')')
+    return one({ kind: 'letters', text: 'A' });
   const unsayable = !/[aeiouy']/i.test(text) && !knownWord(text.toLowerCase()) && !/(.)\1/i.test(text);
   if (/^[b-hj-z]$/.test(text) || unsayable) return one({ kind: 'letters', text: text.toUpperCase() });
   return one(word(unstretched(text)));

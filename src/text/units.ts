@@ -75,6 +75,7 @@ add('Mbps', 'megabit per second', 'megabits per second');
 add('Gbps', 'gigabit per second', 'gigabits per second');
 add('ns', 'nanosecond');
 add('ms', 'millisecond');
+add('us', 'microsecond', 'microseconds', false);
 add('s', 'second', 'seconds', false);
 add('sec secs', 'second');
 add('min mins', 'minute');
