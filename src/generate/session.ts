@@ -58,8 +58,11 @@ export class SledStream {
     return this.conditional.cached + this.conditional.pending.length;
   }
 
-  /** Appends text to the conditional row. */
+  /** Appends text to the conditional row. @throws {RangeError} for an id that the network does not embed. */
   feedText(ids: readonly number[]): void {
+    const { vocabSize } = this.session.config;
+    const wrong = ids.find((id) => !(id >= 0 && id < vocabSize));
+    if (wrong !== undefined) throw new RangeError(`text: expected ids from 0 to ${vocabSize - 1}, got ${wrong}`);
     this.conditional.pending.push(...ids);
   }
 
@@ -87,7 +90,7 @@ export class SledStream {
 
 /** One loaded network that serves many streams: each step computes the rows of all that are ready in one graph. */
 export class Session {
-  readonly #config: SledConfig;
+  readonly config: SledConfig;
   readonly #maxStreams: number;
   readonly #cacheType: CacheType;
   readonly #open = new Set<SledStream>();
@@ -104,10 +107,10 @@ export class Session {
     private readonly parts: GraphParts,
     { cacheType = 'f16', maxStreams = 16 }: SessionOptions = {},
   ) {
-    this.#config = parts.config;
+    this.config = parts.config;
     this.#maxStreams = maxStreams;
     this.#cacheType = cacheType;
-    const positions = Math.min(FIRST_POSITIONS, this.#config.maxPositions);
+    const positions = Math.min(FIRST_POSITIONS, this.config.maxPositions);
     this.#cache = this.#createCache(FIRST_SLOTS, positions);
     this.#graphs = new GraphCache(parts, this.#cache);
   }
@@ -221,7 +224,7 @@ export class Session {
         conditional: conditional.slot - first,
         unconditional: unconditional.slot - first,
         guidanceScale: options.guidanceScale,
-        noise: options.noise.randn(this.#config.noiseDim),
+        noise: options.noise.randn(this.config.noiseDim),
       };
     });
     const length = Math.max(...rows.map(({ cached }) => cached));
@@ -234,7 +237,7 @@ export class Session {
     const old = this.#cache;
     if (slots <= old.slots && positions <= old.positions) return;
     const doubled = (size: number, needed: number) => (needed <= size ? size : Math.max(needed, 2 * size));
-    const limit = Math.max(positions, this.#config.maxPositions);
+    const limit = Math.max(positions, this.config.maxPositions);
     const grown = this.#createCache(doubled(old.slots, slots), Math.min(doubled(old.positions, positions), limit));
     await grown.copyFrom(old, this.parts.ggml);
     this.#graphs.free();

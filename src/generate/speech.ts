@@ -1,5 +1,6 @@
 import type { Codec, LatentDecoder } from '../codec/codec.js';
 import type { SledConfig, TextKind } from '../model/config.js';
+import { CheckpointError } from '../model/errors.js';
 import type { TextFrontEnd } from '../text/front-end.js';
 import { Channel } from './channel.js';
 import { generateFrames } from './generate-frames.js';
@@ -14,6 +15,18 @@ export interface SpeechParts {
   frontEnd: TextFrontEnd;
   session: Session;
   codec: Codec;
+}
+
+/** @throws {CheckpointError} when the codec's latents or the front end's ids are not those of the network. */
+export function checkParts({ config, codec, frontEnd }: Omit<SpeechParts, 'session'>): void {
+  if (codec.latentDim !== config.latentDim)
+    throw new CheckpointError(
+      `codec: expected ${config.latentDim} latent channels as the model's config has it, got ${codec.latentDim}`,
+    );
+  if (frontEnd.vocabSize > config.vocabSize)
+    throw new CheckpointError(
+      `text: the front end has ${frontEnd.vocabSize} ids, but the model embeds ${config.vocabSize}`,
+    );
 }
 
 export interface SpeechOptions {
@@ -135,7 +148,9 @@ async function produce(
 ): Promise<void> {
   options.signal.throwIfAborted();
   let framesLeft = options.maxFrames;
+  let spoke = false;
   for await (const utterance of utterancesOf(text, parts.frontEnd, parts.config, options.signal)) {
+    spoke = true;
     const decoder = new ChunkedDecoder(parts.codec, channel);
     try {
       framesLeft -= await speakUtterance(parts, utterance, { ...options, maxFrames: framesLeft }, decoder);
@@ -144,6 +159,7 @@ async function produce(
     }
     if (framesLeft <= 0) return;
   }
+  if (!spoke) throw new RangeError('text: expected something to say, got nothing that can be spoken');
 }
 
 /** @returns The number of frames spoken. */

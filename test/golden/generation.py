@@ -80,7 +80,7 @@ def end_of_speech_weight(model, case, mode, ids, mask, prompt, guidance, low):
     if mode == "stream":
         raised = model.eos_head.register_forward_hook(lambda _, __, out: out - 1)
     hook = model.eos_head.register_forward_hook(lambda _, inputs, __: states.append(inputs[0]))
-    run(model, mode, ids, mask, prompt, guidance, 0, 40)
+    run(model, mode, ids, mask, prompt, guidance, 0, 50)
     hook.remove()
     if mode == "stream":
         raised.remove()
@@ -136,7 +136,7 @@ CASES = {
     "offline-odd": ("odd", "offline", 9, 2.5, 60, ENDS["by itself"]),
     "offline-batch": ("even", "batch", [11, 6], 2.0, 60, ENDS["one row early"]),
     "stream-stop": ("even-stream", "stream", 23, 2.0, 90, lambda T, s, stopped: stopped and 33 <= T <= 60),
-    "stream-single": ("even-stream", "stream", 14, 1.0, 90, ENDS["by itself"]),
+    "stream-single": ("even-stream", "stream", 16, 1.0, 90, ENDS["by itself"]),
     "stream-odd": ("odd-stream", "stream", 15, 3.0, 90, ENDS["by itself"]),
     "stream-early": ("even-stream", "stream", 40, 2.0, 90, ENDS["before the text"]),
     "clone-stop": ("even", "clone", 14, 2.0, 60, ENDS["by itself"], 11),

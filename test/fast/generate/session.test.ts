@@ -124,6 +124,12 @@ test('more streams than allowed are refused by name, and a closed one makes room
   await small.free();
 });
 
+test('a token id that the network does not embed is refused before it reaches others', async () => {
+  await expect(take({ ids: [0, config.vocabSize] })).rejects.toThrow(/text: expected ids from 0 to 39, got 40/);
+  await expect(take({ ids: [0, -1] })).rejects.toThrow(/got -1/);
+  expect(session.streams).toBe(0);
+});
+
 describe('an abort', () => {
   test('stops a stream before another graph is computed, and leaves the others alone', async () => {
     const controller = new AbortController();

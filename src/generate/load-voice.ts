@@ -1,0 +1,46 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openCodec } from '../codec/index.js';
+import { parseConfig, type SledConfig } from '../model/config.js';
+import { CheckpointError } from '../model/errors.js';
+import { readSafetensors } from '../model/safetensors.js';
+import { createFrontEnd, type EnglishOptions } from '../text/index.js';
+import { openSession, type OpenSessionOptions } from './open-session.js';
+import { checkParts, type SpeechParts } from './speech.js';
+
+/** `onWarning` is told what is left out of a text; `pronunciations` are for words that the dictionary says otherwise. */
+export interface LoadVoiceOptions extends Omit<OpenSessionOptions, 'source'>, EnglishOptions {
+  /** Directory of the codec (default: `codec/` inside the model's). */
+  codec?: string;
+}
+
+/**
+ * Loads a model directory in Hugging Face's layout, with its codec in `codec/`.
+ * @throws {CheckpointError} for files that are missing, truncated, or do not fit each other, listing all that is wrong.
+ */
+export async function loadVoice(directory: string, options: LoadVoiceOptions = {}): Promise<SpeechParts> {
+  const config = readConfig(join(directory, 'config.json'));
+  const source = join(directory, 'model.safetensors');
+  if (!existsSync(source)) throw new CheckpointError(`${source}: no such file; a model is made of it and config.json`);
+  const { tensors } = readSafetensors(source);
+  const frontEnd = createFrontEnd({ kind: config.text, directory }, options);
+  const codec = openCodec(options.codec ?? join(directory, 'codec'), { device: options.device });
+  try {
+    checkParts({ config, frontEnd, codec });
+    return { config, frontEnd, codec, session: await openSession(config, tensors, { ...options, source }) };
+  } catch (error) {
+    codec.free();
+    throw error;
+  }
+}
+
+/** @throws {CheckpointError} */
+function readConfig(path: string): SledConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new CheckpointError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+  return parseConfig(json, path);
+}
