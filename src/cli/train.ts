@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { debugOption, integer, number, quietOption, threadsOption } from './options.js';
 import { parseJson, trainingModule } from './training-module.js';
+import type { EventWriter } from '../train/tensorboard.js';
 import type { World } from './world.js';
 
 interface TrainFlags {
@@ -17,6 +18,8 @@ interface TrainFlags {
   evaluateEvery?: number;
   saveEvery?: number;
   keep?: number;
+  codec?: string;
+  sample?: string[];
   threads?: number;
   quiet?: boolean;
 }
@@ -38,6 +41,8 @@ export function trainCommand(world: World): Command {
     .option('--evaluate-every <steps>', 'steps between two evaluations', count)
     .option('--save-every <steps>', 'steps between two checkpoints', count)
     .option('--keep <number>', 'checkpoints kept', count)
+    .option('--codec <folder>', 'the codec that sample sentences are heard through')
+    .option('--sample <text...>', 'sentences to speak at every checkpoint; needs --codec')
     .addOption(threadsOption())
     .addOption(quietOption())
     .addOption(debugOption())
@@ -45,6 +50,7 @@ export function trainCommand(world: World): Command {
 }
 
 async function run(world: World, configPath: string, flags: TrainFlags): Promise<void> {
+  if (flags.sample && !flags.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
   const { train } = await trainingModule(() => import('../train/train.js'));
   const { EventWriter } = await import('../train/tensorboard.js');
   const { model, training } = await readConfigs(configPath, flags);
@@ -66,11 +72,26 @@ async function run(world: World, configPath: string, flags: TrainFlags): Promise
         for (const [name, value] of Object.entries(scalars)) events.scalar(`train/${name}`, value, at);
         events.flush();
       },
+      onCheckpoint: (folder, at) => samples(flags, events, folder, at),
     });
     if (!flags.quiet) world.stdout.write(`${step} steps of ${training.steps}: ${flags.out}\n`);
   } finally {
     events.close();
   }
+}
+
+/** Speaks the sample sentences with a new checkpoint: WAV files, and audio for TensorBoard. */
+async function samples(
+  { codec, sample, out, threads }: TrainFlags,
+  events: EventWriter,
+  checkpoint: string,
+  step: number,
+) {
+  if (!codec || !sample) return;
+  const { speakSamples } = await import('../train/sample-sentences.js');
+  const spoken = await speakSamples({ checkpoint, codec, sentences: sample, out: join(out, 'samples'), step, threads });
+  for (const { name, samples, sampleRate } of spoken) events.audio(name, samples, sampleRate, step);
+  events.flush();
 }
 
 async function readConfigs(path: string, { steps, seed }: TrainFlags) {
