@@ -55,9 +55,10 @@ last=$(ls -d "$work"/model/step-* | sort | tail -1)
 mkdir -p "$work/voice/codec"
 cp "$last/config.json" "$last/model.safetensors" "$work/voice/"
 cp "$work/codec/config.json" "$work/codec/model.safetensors" "$work/voice/codec/"
+node runs/first-voice/half-precision.mjs "$work/voice" "$work/voice-half"
 
 stage "evaluation: the held-out sentences, by the voice and by its teacher"
-node runs/evaluate.mjs "$work/evaluation" --model "$work/voice" --seed 0 --threads "$threads" --python "$python"
+node runs/evaluate.mjs "$work/evaluation" --model "$work/voice-half" --seed 0 --threads "$threads" --python "$python"
 "$python" runs/first-voice/clips.py "$work/sentences/clips" "$work/sentences/manifest-000.jsonl"
 "$python" runs/judge.py "$work/sentences/clips/list.tsv" --out "$work/teacher-result" --threads "$threads" --name "teacher, our phonemes"
-stage "done: $work/voice"
+stage "done: $work/voice-half"
