@@ -44,7 +44,7 @@ export function listDevices(native: Native): FoundDevice[] {
 }
 
 export interface BackendOptions {
-  /** Threads of a CPU backend, default 4 as ggml's own; ignored by other devices. */
+  /** Threads of a CPU backend (default: the cores, at most 4); ignored by other devices. */
   readonly threads?: number;
 }
 
@@ -149,11 +149,16 @@ export class Backend extends NativeOwner {
     }
     const stopWatching = this.#watch(job.signal);
     computations++;
-    this.native.ggml.backend_graph_compute.async(this.pointer, job.graph, (error, status) => {
+    const finish = (error: Error | null, status: number) => {
       stopWatching?.();
       job.settle(failure(error, status, job.signal));
       this.#next();
-    });
+    };
+    try {
+      this.native.ggml.backend_graph_compute.async(this.pointer, job.graph, finish);
+    } catch (error) {
+      finish(error as Error, 0); // koffi's queue is full
+    }
   }
 
   /**

@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { GgmlError } from './errors.js';
+import { GgmlError, ShapeError } from './errors.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import type { Tensor, TensorStorage } from './tensor.js';
@@ -30,7 +30,10 @@ export class BufferType {
    * A tensor that an interleaving type cannot hold would end the process at upload, so ask (allocate() does).
    */
   supports(type: TensorType, columns: number, rows: number): boolean {
-    typeInfo(type, 'supports');
+    const { blockSize } = typeInfo(type, 'supports');
+    const whole = [columns, rows].every((n) => Number.isSafeInteger(n) && n > 0 && n < 2 ** 31);
+    if (!whole) throw new ShapeError(`supports: expected columns and rows, got ${String(columns)} and ${String(rows)}`);
+    if (columns % blockSize) return false;
     if (!this.interleaved) return true;
     const key = `${type} ${columns} ${rows}`;
     let answer = this.#known.get(key);
@@ -43,8 +46,7 @@ export class BufferType {
 
   /** Builds the product that the weight would serve, with the weight in an empty buffer of this type, and asks. */
   #ask(type: TensorType, columns: number, rows: number): boolean {
-    const { id, blockSize } = typeInfo(type);
-    if (columns % blockSize || columns < 1 || rows < 1) return false;
+    const { id } = typeInfo(type);
     const { ggml } = this.native;
     const context = this.native.initContext(TENSOR_BYTES_BOUND);
     const empty = ggml.backend_buft_alloc_buffer(this.pointer, 0);

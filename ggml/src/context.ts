@@ -1,4 +1,4 @@
-import type { Backend } from './backend.js';
+import { Backend } from './backend.js';
 import { allocateTensors, type BufferType, type WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
 import { Graph } from './graph.js';
@@ -80,6 +80,7 @@ export class Context extends NativeOwner {
   /** Gives every weight of this context that has none yet memory on `backend`, zeroed. */
   allocate(backend: Backend, options: AllocateOptions = {}): void {
     this.assertAlive('allocate');
+    if (!(backend instanceof Backend)) throw new TypeError('allocate: expected a Backend');
     backend.assertAlive('allocate');
     const groups = new Map<BufferType, Tensor[]>();
     for (const tensor of this.#tensors) {

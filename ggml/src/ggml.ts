@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import koffi from 'koffi';
 import { Backend, listDevices, type BackendOptions, type Device } from './backend.js';
 import { Context } from './context.js';
@@ -13,13 +14,18 @@ export interface OpenOptions {
   readonly directory?: string;
 }
 
-const opened = new Map<string, Ggml>();
+// More rarely pays for single streams, and threads wait for each other by spinning: never more than there are cores.
+const DEFAULT_THREADS = 4;
 
-/** Loads ggml, once a directory. GgmlError says when it is missing, does not load, or is another version. */
+let opened: Ggml | undefined;
+
+/** Loads ggml, once a process. GgmlError says when it is missing, does not load, or is another version. */
 export function openGgml(options: OpenOptions = {}): Ggml {
   const libraries = findLibraries(options.directory);
-  const known = opened.get(libraries.base);
-  if (known) return known;
+  if (opened?.directory === libraries.directory) return opened;
+  // Two copies would find each other's symbols.
+  if (opened)
+    throw new GgmlError(`openGgml: ggml is open from ${opened.directory} already, not ${libraries.directory}`);
   const native = loadNative(libraries);
   verify(native);
   // ggml writes its diary to standard error; time_init ignores its arguments and does nothing that was not done before.
@@ -28,9 +34,8 @@ export function openGgml(options: OpenOptions = {}): Ggml {
   if (native.registry.backend_dev_count() === 0) {
     throw new GgmlError(`openGgml: ${libraries.directory} holds no backend that this machine can run`);
   }
-  const ggml = new Ggml(native, libraries.directory);
-  opened.set(libraries.base, ggml);
-  return ggml;
+  opened = new Ggml(native, libraries.directory);
+  return opened;
 }
 
 /** An opened ggml. */
@@ -63,9 +68,9 @@ export class Ggml {
     const pointer = this.native.ggml.backend_dev_init(devicePointer, null);
     if (!pointer) throw new GgmlError(`backend: ${device.name} does not start`);
     const backend = new Backend(this.native, device, pointer, devicePointer);
-    if (options.threads !== undefined && device.kind === 'cpu') {
+    if (device.kind === 'cpu') {
       try {
-        backend.setThreads(options.threads);
+        backend.setThreads(options.threads ?? Math.min(DEFAULT_THREADS, availableParallelism()));
       } catch (error) {
         backend.free();
         throw error;

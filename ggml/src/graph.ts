@@ -34,10 +34,7 @@ export class Graph extends NativeOwner implements TensorStorage {
   /** Made by Context.graph(). */
   constructor(native: Native) {
     const memory: GraphMemory = { context: undefined, allocator: undefined };
-    super('graph', 'graph', () => {
-      if (memory.allocator !== undefined) native.ggml.gallocr_free(memory.allocator);
-      if (memory.context !== undefined) native.ggml.free(memory.context);
-    });
+    super('graph', 'graph', () => releaseMemory(native, memory));
     this.#native = native;
     this.#memory = memory;
   }
@@ -129,18 +126,19 @@ export class Graph extends NativeOwner implements TensorStorage {
 
   #build(backend: Backend): void {
     const { ggml } = this.#native;
+    const memory = this.#memory;
     // Nodes and leaves are counted apart by ggml; the sum is room enough for either.
     const capacity = this.#order.length + 1;
-    const overhead = ggml.graph_overhead_custom(capacity, false);
-    const context = this.#native.initContext(overhead) ?? undefined;
-    this.#memory.context = context;
-    const graph = context && ggml.new_graph_custom(context, capacity, false);
-    const allocator = ggml.gallocr_new(backend.defaultBufferType.pointer) ?? undefined;
-    this.#memory.allocator = allocator;
-    if (!graph || allocator === undefined) throw new GgmlError('allocate: out of memory for the graph');
-    for (const root of this.#roots) ggml.build_forward_expand(graph, root.pointer);
-    if (!ggml.gallocr_alloc_graph(allocator, graph)) {
-      throw new GgmlError(`allocate: ${backend.name} has not enough memory for the results of this graph`);
+    memory.context = this.#native.initContext(ggml.graph_overhead_custom(capacity, false)) ?? undefined;
+    memory.allocator = ggml.gallocr_new(backend.defaultBufferType.pointer) ?? undefined;
+    const graph = memory.context && ggml.new_graph_custom(memory.context, capacity, false);
+    // One by one, sources first: ggml walks down from a result by recursion, too deep for an unrolled LSTM.
+    if (graph) for (const tensor of this.#order) ggml.build_forward_expand(graph, tensor.pointer);
+    if (!graph || memory.allocator === undefined || !ggml.gallocr_alloc_graph(memory.allocator, graph)) {
+      releaseMemory(this.#native, memory);
+      throw new GgmlError(
+        `allocate: ${backend.name} has not enough memory for the results of this graph; use shorter inputs`,
+      );
     }
     this.#graph = graph;
   }
@@ -154,10 +152,14 @@ export class Graph extends NativeOwner implements TensorStorage {
    * inputs, outputs and weights are locked. An aborted signal rejects with the signal's reason; outputs are then undefined.
    */
   compute(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
     return new Promise((resolve, reject) => {
+      if (signal !== undefined && !(signal instanceof AbortSignal)) {
+        throw new TypeError('compute: expected an AbortSignal as signal');
+      }
       const { graph, backend } = this.#ready('compute');
       for (const owner of this.#owners) owner.users++;
-      backend.run(graph, options.signal, (error) => {
+      backend.run(graph, signal, (error) => {
         for (const owner of this.#owners) owner.users--;
         if (error === undefined) resolve();
         else reject(error as Error);
@@ -178,6 +180,13 @@ export class Graph extends NativeOwner implements TensorStorage {
     for (const owner of this.#owners) owner.assertAlive(where);
     return { graph: this.#graph, backend: this.#backend };
   }
+}
+
+function releaseMemory({ ggml }: Native, memory: GraphMemory): void {
+  if (memory.allocator !== undefined) ggml.gallocr_free(memory.allocator);
+  if (memory.context !== undefined) ggml.free(memory.context);
+  memory.allocator = undefined;
+  memory.context = undefined;
 }
 
 /** Interleaved weights are known to mulMat's kernel only, and to no more than three dimensions of it. */

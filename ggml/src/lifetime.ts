@@ -1,9 +1,9 @@
 import { GgmlError } from './errors.js';
 
 /** What may be alive natively; tests count them to find leaks. */
-export type NativeKind = 'backend' | 'context' | 'buffer' | 'graph' | 'gguf';
+export type NativeKind = 'backend' | 'context' | 'buffer' | 'graph';
 
-const live: Record<NativeKind, number> = { backend: 0, context: 0, buffer: 0, graph: 0, gguf: 0 };
+const live: Record<NativeKind, number> = { backend: 0, context: 0, buffer: 0, graph: 0 };
 
 /** Native objects that are alive now, by kind. */
 export const liveObjects = (): Readonly<Record<NativeKind, number>> => ({ ...live });

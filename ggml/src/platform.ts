@@ -87,5 +87,9 @@ function librariesIn(directory: string): GgmlLibraries | undefined {
   const base = files.find((file) => BASE.test(file));
   const registry = files.find((file) => REGISTRY.test(file));
   if (!base || !registry) return undefined;
-  return { directory, base: path.resolve(directory, base), registry: path.resolve(directory, registry) };
+  return {
+    directory: path.resolve(directory),
+    base: path.resolve(directory, base),
+    registry: path.resolve(directory, registry),
+  };
 }

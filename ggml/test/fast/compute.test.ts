@@ -31,3 +31,46 @@ test('multiplies by a weight and runs the same graph again with other inputs', a
   for (const owner of [graph, context, weights]) owner.free();
   expect(liveObjects()).toMatchObject({ context: 0, buffer: 0, graph: 0 });
 });
+
+test('a graph may be thousands of operations deep, as an unrolled LSTM is', () => {
+  const context = ggml.context();
+  const x = context.input('f32', [2]);
+  let y = x;
+  for (let i = 0; i < 20_000; i++) y = context.ops.scale(y, 1, 1);
+  const graph = context.graph();
+  graph.expand(y.output());
+  graph.allocate(backend);
+  graph.computeSync();
+  expect(y.get()).toEqual(Float32Array.of(20_000, 20_000));
+  graph.free();
+  context.free();
+});
+
+test('operations that write take their place in the order of the graph', () => {
+  const context = ggml.context();
+  const cache = context.tensor('f32', [2, 2]);
+  context.allocate(backend);
+  const x = context.input('f32', [2, 1]);
+  const row = context.input('i64', [1]);
+  const { ops } = context;
+  const graph = context.graph();
+  const before = graph.expand(ops.scale(cache, 1).output());
+  graph.expand(ops.setRows(cache, x, row));
+  const after = graph.expand(ops.scale(cache, 1).output());
+  graph.allocate(backend);
+  x.set(Float32Array.of(1, 2));
+  row.set(BigInt64Array.of(1n));
+  graph.computeSync();
+  expect(before.get()).toEqual(new Float32Array(4));
+  expect(after.get()).toEqual(Float32Array.of(0, 0, 1, 2));
+  expect(cache.get()).toEqual(after.get());
+  graph.free();
+  context.free();
+});
+
+test('devices and versions are told', () => {
+  expect(ggml.version).toMatch(/^\d+\.\d+\.\d+/);
+  expect(ggml.devices().find(({ kind }) => kind === 'cpu')).toMatchObject({ name: 'CPU' });
+  expect(backend.defaultBufferType.name).toBe('CPU');
+  expect(() => ggml.backend('no such device')).toThrow(/expected a device of CPU \(cpu\)/);
+});

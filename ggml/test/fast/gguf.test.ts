@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { GgmlError, type GgufContent, openGguf, ShapeError, writeGguf } from '@sled-tts/ggml';
+import { GgmlError, type GgufContent, type GgufInput, openGguf, ShapeError, writeGguf } from '@sled-tts/ggml';
 import { ggml, noise } from '../support.js';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'gguf-'));
@@ -45,7 +45,7 @@ test('metadata of every kind and tensors come back as they were written', async 
   const target = file('round.gguf');
   await writeGguf(ggml, target, content);
   const gguf = await openGguf(ggml, target);
-  const plain = (value: unknown) => (typeof value === 'object' && value && 'kind' in value ? (value as { value: unknown }).value : value); // prettier-ignore
+  const plain = (value: GgufInput) => (typeof value === 'object' && 'kind' in value ? value.value : value);
   const expected = Object.entries(content.metadata).map(([key, value]) => [key, plain(value)] as const);
   expect([...gguf.metadata]).toEqual(expected);
   for (const tensor of content.tensors) {
