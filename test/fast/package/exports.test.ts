@@ -1,0 +1,20 @@
+import { expect, it } from 'vitest';
+import * as api from '../../../src/index.js';
+
+it('exports exactly this', () => {
+  expect(Object.keys(api).sort()).toEqual([
+    'AudioError',
+    'AudioFileWriter',
+    'CheckpointError',
+    'GgmlError',
+    'ShapeError',
+    'SledTts',
+    'encodePcm16',
+    'encodeWav',
+    'play',
+    'readAudio',
+    'shippedVoices',
+    'wavHeader',
+    'writeAudio',
+  ]);
+});
