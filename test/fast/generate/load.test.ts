@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveObjects } from '@sled-tts/ggml';
 import { writeMelCodecFiles } from '../../../src/codec/mel/files.js';
-import * as library from '../../../src/index.js';
 import { CheckpointError, SledTts } from '../../../src/index.js';
 import { writeConfig, type SledConfig } from '../../../src/model/config.js';
 import { writeSafetensors } from '../../../src/model/safetensors.js';
@@ -34,18 +33,6 @@ beforeAll(() => writeVoice(model));
 afterAll(() => rmSync(root, { recursive: true }));
 
 const load = (directory: string, options = {}) => SledTts.load({ model: directory, threads: 1, ...options });
-
-test('exports what the README uses, and nothing by accident', () => {
-  expect(Object.keys(library).sort()).toEqual([
-    'AudioError',
-    'CheckpointError',
-    'GgmlError',
-    'ShapeError',
-    'SledTts',
-    'shippedVoices',
-    'writeAudio',
-  ]);
-});
 
 test('loads a directory and speaks English, the same audio in pieces', async () => {
   const tts = await load(model);
