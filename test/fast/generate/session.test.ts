@@ -125,7 +125,9 @@ test('more streams than allowed are refused by name, and a closed one makes room
 });
 
 test('a token id that the network does not embed is refused before it reaches others', async () => {
-  await expect(take({ ids: [0, config.vocabSize, ...text(9)] })).rejects.toThrow(/text: expected ids from 0 to 39, got 40/);
+  await expect(take({ ids: [0, config.vocabSize, ...text(9)] })).rejects.toThrow(
+    /text: expected ids from 0 to 39, got 40/,
+  );
   await expect(take({ ids: [0, -1, ...text(9)] })).rejects.toThrow(/got -1/);
   expect(session.streams).toBe(0);
 });
