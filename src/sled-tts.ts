@@ -1,5 +1,5 @@
 import { loadVoice, type LoadVoiceOptions } from './generate/load-voice.js';
-import { checkParts, expectedFrames, speakText, type SpeechParts } from './generate/speech.js';
+import { checkParts, speakText, type SpeechParts } from './generate/speech.js';
 import { checkSeed, TorchRandom } from './generate/torch-random.js';
 import type { SledConfig } from './model/config.js';
 import { findModel } from './generate/shipped-voices.js';
@@ -107,7 +107,7 @@ export class SledTts {
     checkSeed(seed);
     if (!Number.isFinite(guidanceScale) || guidanceScale < 0)
       throw new RangeError(`guidanceScale: expected a number from 0, got ${guidanceScale}`);
-    const expected = typeof text === 'string' ? this.#expectedFrames(text) : undefined;
+    let expected: number | undefined;
     let frames = 0;
     yield* speakText(this.#parts, text, {
       noise: new TorchRandom(seed),
@@ -115,16 +115,13 @@ export class SledTts {
       maxFrames: maxFramesOf(options, this.frameRate),
       signal: options.signal ?? new AbortController().signal,
       onWarning: this.#onWarning,
+      onExpectation: (frames) => (expected = frames),
       onFrame: (latent) => {
         frames++;
         onFrame(latent);
         onProgress?.({ frames, fraction: expected && Math.min(frames / expected, 1) });
       },
     });
-  }
-
-  #expectedFrames(text: string): number {
-    return expectedFrames(this.#parts.frontEnd.encode(text).length, this.config.text, this.frameRate);
   }
 }
 

@@ -98,6 +98,7 @@ export class Session {
   #cache: KvCache;
   #graphs: GraphCache;
   #running: Promise<void> | undefined;
+  #freed = false;
   /** Step graphs computed so far. */
   steps = 0;
   /** Prefill graphs computed so far. */
@@ -127,6 +128,7 @@ export class Session {
 
   /** @throws {RangeError} when maxStreams are open already. */
   open(options: StreamOptions): SledStream {
+    if (this.#freed) throw new Error('open: this voice was freed');
     if (this.#open.size >= this.#maxStreams)
       throw new RangeError(`open: ${this.#maxStreams} streams are open already; close one, or raise maxStreams`);
     const stream = new SledStream(this, options, this.#freeSlots(options.guidanceScale === 1 ? 1 : 2));
@@ -151,6 +153,8 @@ export class Session {
 
   /** Closes every stream, waits for what is being computed, and frees the network. */
   async free(): Promise<void> {
+    if (this.#freed) return;
+    this.#freed = true;
     for (const stream of this.#open) stream.close();
     await this.#running;
     this.#graphs.free();

@@ -37,6 +37,8 @@ export interface SpeechOptions {
   signal: AbortSignal;
   /** Told each frame [D] as it is drawn. */
   onFrame?: (latent: Float32Array) => void;
+  /** Told about how many frames the text will take, where it is given as a whole. */
+  onExpectation?: (frames: number) => void;
   /** Told when speech was cut short: the network did not end it by itself. */
   onWarning?: (message: string) => void;
 }
@@ -53,8 +55,10 @@ const SECONDS_PER_TOKEN: Record<TextKind, number> = { 'phonemes-en': 0.055, bpe:
 const PATIENCE = 4;
 const PATIENCE_SECONDS = 2;
 
+const frameRateOf = ({ sampleRate, hopLength }: Codec) => sampleRate / hopLength;
+
 /** Frames that a text of this many tokens usually takes. */
-export const expectedFrames = (tokens: number, text: TextKind, frameRate: number): number =>
+const expectedFrames = (tokens: number, text: TextKind, frameRate: number): number =>
   Math.ceil(tokens * SECONDS_PER_TOKEN[text] * frameRate);
 
 /** Collects frames into chunks for the decoder; decoding runs beside the network, in order. */
@@ -70,7 +74,7 @@ class ChunkedDecoder {
     private readonly samples: Channel<Promise<Float32Array>>,
   ) {
     this.#decoder = codec.createDecoder();
-    this.#frameRate = codec.sampleRate / codec.hopLength;
+    this.#frameRate = frameRateOf(codec);
   }
 
   async push(latent: Float32Array): Promise<void> {
@@ -149,9 +153,12 @@ async function produce(
   options.signal.throwIfAborted();
   let framesLeft = options.maxFrames;
   let spoke = false;
-  for await (const utterance of utterancesOf(text, parts.frontEnd, parts.config, options.signal)) {
+  const { frontEnd, config, codec } = parts;
+  const { utterances, tokens } = utterancesOf(text, frontEnd, config, options.signal);
+  if (tokens !== undefined) options.onExpectation?.(expectedFrames(tokens, config.text, frameRateOf(codec)));
+  for await (const utterance of utterances) {
     spoke = true;
-    const decoder = new ChunkedDecoder(parts.codec, channel);
+    const decoder = new ChunkedDecoder(codec, channel);
     try {
       framesLeft -= await speakUtterance(parts, utterance, { ...options, maxFrames: framesLeft }, decoder);
     } finally {
@@ -169,7 +176,7 @@ async function speakUtterance(
   { maxFrames, onFrame, onWarning, ...options }: SpeechOptions,
   decoder: ChunkedDecoder,
 ): Promise<number> {
-  const frameRate = codec.sampleRate / codec.hopLength;
+  const frameRate = frameRateOf(codec);
   const patience = (tokens: number) =>
     PATIENCE * expectedFrames(tokens, config.text, frameRate) + Math.ceil(PATIENCE_SECONDS * frameRate);
   const generation = generateFrames(session, config, utterance, {

@@ -71,6 +71,12 @@ class UtteranceCutter {
   }
 }
 
+export interface Utterances {
+  utterances: AsyncIterable<TokenQueue>;
+  /** Ids of the whole text, where it was given as a whole. */
+  tokens: number | undefined;
+}
+
 /**
  * A text as utterances, each readable while it is still being written. The ids do not depend on how the text was cut on its
  * way in. An error of the text's writer reaches whoever reads; nothing is read after an abort.
@@ -80,14 +86,15 @@ export function utterancesOf(
   frontEnd: TextFrontEnd,
   config: SledConfig,
   signal: AbortSignal,
-): AsyncIterable<TokenQueue> {
+): Utterances {
   const channel = new Channel<TokenQueue>();
   const cutter = new UtteranceCutter(config, (utterance) => void channel.push(utterance));
   const stream = frontEnd.createStream();
-  let first = true;
+  let [first, tokens] = [true, 0];
   const take = (ids: readonly number[]) => {
     const body = first ? ids.slice(1) : ids;
     if (ids.length > 0) first = false;
+    tokens += body.length;
     for (const id of body) cutter.push(id);
   };
   const finish = () => {
@@ -102,8 +109,11 @@ export function utterancesOf(
   if (typeof text === 'string') {
     take(stream.push(text));
     finish();
-  } else void readText(text, signal, (piece) => take(stream.push(piece))).then(finish, fail);
-  return channel;
+  } else
+    void readText(text, signal, (piece) => take(stream.push(piece)))
+      .then(finish)
+      .catch(fail);
+  return { utterances: channel, tokens: typeof text === 'string' ? tokens : undefined };
 }
 
 async function readText(text: AsyncIterable<string>, signal: AbortSignal, take: (piece: string) => void) {

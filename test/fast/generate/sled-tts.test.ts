@@ -3,7 +3,7 @@ import { graphComputations, liveObjects } from '@sled-tts/ggml';
 import type { SpeechParts } from '../../../src/generate/speech.js';
 import { SledTts } from '../../../src/sled-tts.js';
 import type { ToyCodec } from './toy-voice.js';
-import { toyVoice } from './toy-voice.js';
+import { spelled, ToyFrontEnd, toyVoice } from './toy-voice.js';
 
 // Letters of the toy front end are phonemes as they stand.
 const SENTENCE = 'hi ðɛɹ, mi nAm iz tI.';
@@ -149,6 +149,19 @@ test('an error of the text’s writer reaches the reader', async () => {
   await expect(collect(tts.stream(failing()))).rejects.toThrow('the writer fell asleep');
 });
 
+test('an error of the front end at the end of a text reaches the reader too', async () => {
+  const frontEnd = new ToyFrontEnd();
+  frontEnd.createStream = () => ({
+    push: () => [0, ...spelled('hi ')],
+    end: () => {
+      throw new Error('no such word');
+    },
+  });
+  const voice = new SledTts({ ...parts, frontEnd });
+  await expect(collect(voice.stream(pieces('hi', 1)))).rejects.toThrow('no such word');
+  await expect(collect(voice.stream('hi'))).rejects.toThrow('no such word');
+});
+
 test('an error of the decoder reaches the reader, and everything is freed', async () => {
   vi.spyOn(parts.codec, 'createDecoder').mockImplementationOnce(() => ({
     decode: () => Promise.reject(new Error('no sound')),
@@ -196,6 +209,17 @@ test('fifty texts leave no native object behind', async () => {
   const before = liveObjects();
   for (let seed = 0; seed < 50; seed++) await tts.generate(SENTENCE, { seed, maxFrames: 3 });
   expect(liveObjects()).toEqual(before);
+});
+
+test('a voice that is freed while it speaks ends its streams, and speaks no more', async () => {
+  const other = await toyVoice();
+  const voice = new SledTts(other);
+  const speaking = voice.generate(SENTENCE);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  await voice.free();
+  await expect(speaking).rejects.toThrow(/closed|freed/);
+  await expect(voice.generate(SENTENCE)).rejects.toThrow(/freed/);
+  await voice.free();
 });
 
 test('a codec or front end that does not fit the model is refused', async () => {
