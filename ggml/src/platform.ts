@@ -16,6 +16,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'win32-arm64': ['win-arm64'],
 };
 const SCOPE = '@node-llama-cpp';
+/** The versions that this package was tested with; package.json pins them too. */
+export const PACKAGE_VERSIONS: Readonly<Record<string, string>> = {
+  linux: '3.22.1',
+  darwin: '3.21.1',
+  win32: '3.21.1',
+};
 
 /** The two libraries that are opened by name; backends (CPU builds, CUDA, ...) are found by ggml beside them. */
 export interface GgmlLibraries {
@@ -51,7 +57,8 @@ function missing(name: string): string {
   if (isMusl()) {
     return "the prebuilt ggml needs glibc and this system uses musl (Alpine); use a glibc image or set SLED_GGML_DIR to ggml's libraries built here";
   }
-  return `${SCOPE}/${name} is not installed (were optional dependencies left out?); npm install ${SCOPE}/${name}, or set SLED_GGML_DIR`;
+  const wanted = `${SCOPE}/${name}@${PACKAGE_VERSIONS[process.platform]}`;
+  return `${SCOPE}/${name} is not installed (were optional dependencies left out?); npm install ${wanted}, or set SLED_GGML_DIR`;
 }
 
 /** True on Linux without glibc. */

@@ -1,13 +1,13 @@
 /**
  * Makes random calls, right and wrong, and computes what was accepted: nothing may end the process.
- * node random-calls.js <first seed> <rounds>; the last line of output is a JSON summary.
+ * node random-calls.js <first seed> <rounds> <threads>; the last line of output is a JSON summary.
  */
 import { writeSync } from 'node:fs';
 import { type Backend, type Context, type Graph, openGgml, Tensor, type TensorType } from '@sled-tts/ggml';
 
-const [firstSeed = '1', rounds = '20'] = process.argv.slice(2);
+const [firstSeed = '1', rounds = '20', threads = '1'] = process.argv.slice(2);
 const ggml = openGgml();
-const backend: Backend = ggml.backend('cpu', { threads: 1 });
+const backend: Backend = ggml.backend('cpu', { threads: Number(threads) });
 
 let state = 1;
 const random = (): number => {

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import * as everything from '@sled-tts/ggml';
 import { GgmlError, openGgml } from '@sled-tts/ggml';
+import manifest from '../../package.json' with { type: 'json' };
+import { PACKAGE_VERSIONS } from '../../src/platform.js';
 import { runChild } from '../child.js';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ggml-'));
@@ -22,6 +24,14 @@ test('files that are no libraries are refused', () => {
   for (const name of NAMES) writeFileSync(path.join(directory, name), 'not a library');
   expect(() => openGgml({ directory })).toThrow(GgmlError);
   expect(() => openGgml({ directory })).toThrow(/does not load/);
+});
+
+test('the versions named in errors are those that the package depends on', () => {
+  const platforms: Record<string, string> = { linux: 'linux', mac: 'darwin', win: 'win32' };
+  for (const [name, version] of Object.entries(manifest.optionalDependencies)) {
+    const [, family] = /\/(\w+)-/.exec(name) ?? [];
+    expect(PACKAGE_VERSIONS[platforms[family]], name).toBe(version);
+  }
 });
 
 test('ggml is opened once a process', () => {
