@@ -79,7 +79,7 @@ class ChunkBuilder {
       case 'lstm':
         return this.lstm(layer, x);
       case 'elu':
-        return this.context.ops.elu(x);
+        return this.elu(x);
     }
   }
 
@@ -141,9 +141,9 @@ class ChunkBuilder {
   }
 
   private residual({ first, second, shortcut }: Residual, x: Tensor): Tensor {
-    const { add, elu } = this.context.ops;
-    const inner = this.convolution(first, elu(x));
-    const block = this.convolution(second, elu(inner));
+    const { add } = this.context.ops;
+    const inner = this.convolution(first, this.elu(x));
+    const block = this.convolution(second, this.elu(inner));
     return add(shortcut ? this.convolution(shortcut, x) : x, block);
   }
 
@@ -184,6 +184,13 @@ class ChunkBuilder {
     if (columns.length === 1) return columns[0];
     const half = columns.length >> 1;
     return this.context.ops.concat(this.joined(columns.slice(0, half)), this.joined(columns.slice(half)), 1);
+  }
+
+  // max(x, 0) + exp(min(x, 0)) - 1: five passes that take half the time of ggml's elu, a call of expm1f an element
+  private elu(x: Tensor): Tensor {
+    const { add, exp, relu, scale, sub } = this.context.ops;
+    const positive = relu(x);
+    return add(positive, scale(exp(sub(x, positive)), 1, -1));
   }
 
   private linear(name: string, x: Tensor): Tensor {
