@@ -48,7 +48,7 @@ function wavBytes(samples, sampleRate) {
 /** One sentence's samples [N]. */
 async function speak(tts, text) {
   const chunks = [];
-  const options = { seed: Number(flags.seed), signal: new AbortController().signal };
+  const options = { seed: Number(flags.seed) };
   if (flags.guidance) options.guidanceScale = Number(flags.guidance);
   for await (const chunk of tts.stream(text, options)) chunks.push(...chunk);
   return chunks;
