@@ -32,9 +32,19 @@ export interface CodecRecipe {
   readonly steps: number;
   readonly batchSize: number;
   readonly cropFrames: number;
-  /** Step at which the discriminators join. */
+  /** Step at which the discriminators begin to learn. */
   readonly adversarialFrom: number;
+  /** They learn in every so manyth step, to leave time for the decoder. */
+  readonly discriminatorEvery: number;
+  /** Steps that they learn alone: the decoder wrecks itself to please ones that know nothing. */
+  readonly adversarialLead: number;
+  /** Steps over which their say then rises to `gameShare`. */
+  readonly adversarialRamp: number;
+  /** Share of their gradient beside the spectral loss's, which is one. */
+  readonly gameShare: number;
   readonly learningRate: number;
+  /** The decoder's rate from `adversarialFrom` on. */
+  readonly adversarialLearningRate: number;
   readonly discriminatorLearningRate: number;
   readonly warmupSteps: number;
   /** Largest standard deviation of the noise on the latents; a generator's latents are imperfect too. */
@@ -51,8 +61,13 @@ export const DEFAULT_RECIPE: CodecRecipe = {
   batchSize: 8,
   cropFrames: 25,
   adversarialFrom: 1500,
+  discriminatorEvery: 2,
+  adversarialLead: 60,
+  adversarialRamp: 400,
+  gameShare: 0.5,
   learningRate: 1e-3,
-  discriminatorLearningRate: 4e-4,
+  adversarialLearningRate: 4e-4,
+  discriminatorLearningRate: 3e-4,
   warmupSteps: 200,
   latentNoise: 0.12,
   averageDecay: 0.999,
@@ -69,8 +84,6 @@ export interface StepLosses {
   readonly discriminator?: number;
 }
 
-/** Shares of the gradient at the decoder's output. */
-const SHARES = { spectral: 1, game: 1.5 };
 /** Of the feature loss beside the adversarial one; both run backward through the discriminators at once. */
 const FEATURE_WEIGHT = 2;
 const BETAS = [0.8, 0.99] as const;
@@ -137,11 +150,11 @@ export class CodecTrainer {
     const output = this.inAutocast(() => this.decoder.decodeInContext(this.disturb(latents))); // [B, N]
     const leaf = output.detach().requiresGrad_();
     const spectral = this.spectralLoss.forward(leaf, samples);
-    const losses: BalancedLoss[] = [{ name: 'spectral', share: SHARES.spectral, loss: spectral }];
+    const losses: BalancedLoss[] = [{ name: 'spectral', share: 1, loss: spectral }];
     const game = this.step >= this.recipe.adversarialFrom ? this.play(leaf, samples) : undefined;
-    if (game) {
-      const loss = game.adversarial.add(game.feature, FEATURE_WEIGHT);
-      losses.push({ name: 'game', share: SHARES.game, loss });
+    const share = this.gameShare();
+    if (game && share > 0) {
+      losses.push({ name: 'game', share, loss: game.adversarial.add(game.feature, FEATURE_WEIGHT) });
     }
     const gradient = this.balancer.gradient(leaf, losses);
     this.decoderOptimizer.zeroGrad();
@@ -153,10 +166,11 @@ export class CodecTrainer {
   }
 
   /** Updates the discriminators, then asks them about the decoder's output. */
-  private play(leaf: Tensor, samples: Tensor): { adversarial: Tensor; feature: Tensor; discriminator: number } {
+  private play(leaf: Tensor, samples: Tensor): { adversarial: Tensor; feature: Tensor; discriminator?: number } {
     const seenReal = noGrad(() => this.discriminator.see(samples));
     const seenFake = this.discriminator.see(leaf);
-    const discriminator = this.updateDiscriminator(seenReal, seenFake);
+    const learns = this.gameShare() === 0 || this.step % this.recipe.discriminatorEvery === 0;
+    const discriminator = learns ? this.updateDiscriminator(seenReal, seenFake) : undefined;
     this.discriminator.setTrainable(false);
     const [real, fake] = this.inAutocast(() => [
       noGrad(() => this.discriminator.judge(seenReal)),
@@ -198,13 +212,21 @@ export class CodecTrainer {
     return this.recipe.autocast ? autocast('bfloat16', fn) : fn();
   }
 
+  /** 0 until the discriminators have had their lead, then rising to its full value. */
+  private gameShare(): number {
+    const { adversarialFrom, adversarialLead, adversarialRamp, gameShare } = this.recipe;
+    const since = this.step - adversarialFrom - adversarialLead;
+    return gameShare * Math.min(1, Math.max(0, since / adversarialRamp));
+  }
+
   private setRates(): void {
-    const { steps, warmupSteps, learningRate, discriminatorLearningRate, adversarialFrom } = this.recipe;
-    const progress = Math.min(1, this.step / steps);
+    const { recipe, step } = this;
+    const progress = Math.min(1, step / recipe.steps);
     const decay = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + Math.cos(Math.PI * progress));
-    const warm = (since: number) => Math.min(1, Math.max(0, this.step - since + 1) / warmupSteps);
-    this.decoderOptimizer.groups[0].lr = learningRate * decay * warm(0);
-    this.discriminatorOptimizer.groups[0].lr = discriminatorLearningRate * decay * warm(adversarialFrom);
+    const warm = Math.min(1, (step + 1) / recipe.warmupSteps);
+    const rate = step < recipe.adversarialFrom ? recipe.learningRate : recipe.adversarialLearningRate;
+    this.decoderOptimizer.groups[0].lr = rate * decay * warm;
+    this.discriminatorOptimizer.groups[0].lr = recipe.discriminatorLearningRate * decay;
   }
 }
 

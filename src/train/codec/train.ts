@@ -18,7 +18,7 @@ export interface TrainCodecOptions {
   readonly out: string;
   /** Sizes of a new codec; an existing directory keeps its own. */
   readonly config?: MelCodecConfig;
-  /** Differences from the default recipe; a resumed run keeps the recipe that it began with. */
+  /** Differences from the default recipe; a resumed run keeps the recipe that it began with, but for `steps`. */
   readonly recipe?: Partial<CodecRecipe>;
   /** Stop here with a checkpoint, however many steps are done. */
   readonly minutes?: number;
@@ -51,7 +51,8 @@ export async function trainCodec(options: TrainCodecOptions): Promise<{ steps: n
   const corpus = new SpeechCorpus(readManifests(options.manifests, config.sampleRate), config.sampleRate);
   try {
     const files = prepareAnalysis(out, corpus, config, log);
-    const recipe = options.resume ? readRecipe(checkpoint) : { ...DEFAULT_RECIPE, ...options.recipe };
+    const begun = options.resume ? readRecipe(checkpoint) : { ...DEFAULT_RECIPE, ...options.recipe };
+    const recipe = { ...begun, steps: options.recipe?.steps ?? begun.steps };
     const trainer = new CodecTrainer(config, recipe);
     const { sampler, heldOut } = samplers(corpus, new MelAnalysis(config, files.map), trainer);
     if (options.resume) loadCheckpoint(checkpoint, trainer, sampler);
@@ -131,7 +132,7 @@ const COLUMNS: readonly (keyof StepLosses)[] = ['spectral', 'adversarial', 'feat
 
 /** Mean losses since the last line. */
 class LossMeans {
-  private readonly sums = new Map<string, number>();
+  private readonly values = new Map<keyof StepLosses, number[]>();
   private count = 0;
   private readonly started = performance.now();
 
@@ -139,14 +140,15 @@ class LossMeans {
     this.count++;
     for (const name of COLUMNS) {
       const value = losses[name];
-      if (value !== undefined) this.sums.set(name, (this.sums.get(name) ?? 0) + value);
+      if (value !== undefined) this.values.set(name, [...(this.values.get(name) ?? []), value]);
     }
   }
 
   line({ step, recipe, decoderOptimizer }: CodecTrainer, heldOut: number): string {
     const means = COLUMNS.map((name) => {
-      const sum = this.sums.get(name);
-      return `${name} ${(sum === undefined ? '-' : (sum / this.count).toFixed(3)).padStart(6)}`;
+      const values = this.values.get(name);
+      const mean = values ? (values.reduce((a, b) => a + b) / values.length).toFixed(3) : '-';
+      return `${name} ${mean.padStart(6)}`;
     });
     const seconds = (performance.now() - this.started) / 1000 / this.count;
     return [

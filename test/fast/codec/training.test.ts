@@ -18,6 +18,8 @@ const RECIPE: Partial<CodecRecipe> = {
   batchSize: 2,
   cropFrames: 10,
   adversarialFrom: 4,
+  adversarialLead: 1,
+  adversarialRamp: 3,
   warmupSteps: 2,
   discriminator: { fftSizes: [128, 256], width: 16, layers: 1, scores: 2 },
 };
