@@ -1,8 +1,8 @@
 // Before packing: compiles the JavaScript libraries that speaking uses into dist/libraries and lets dist import them there.
 // Only what is used is shipped (a tenth of the packages), large tables are compressed, and what the package needs from the
 // registry is its native parts alone. dist works before and after; `tsc -b` followed by this script brings it here again.
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
@@ -27,31 +27,34 @@ const LIBRARIES = {
 /** Tables from this size on are stored compressed: a quarter of the bytes, and faster to load than source code. */
 const LARGE_TABLE_BYTES = 200_000;
 
-/** Modules that hold nothing but data, as compressed JSON. */
-const compressTables = {
+/** Modules that hold nothing but data become compressed JSON beside the code. */
+const compressTables = (format) => ({
   name: 'compress-tables',
   async load(id) {
-    if (id.endsWith('.json')) {
-      const json = readFileSync(id, 'utf8');
-      if (json.length < LARGE_TABLE_BYTES) return null;
-      return { code: tableModule('default', JSON.parse(json)), moduleType: 'js' };
+    if (id.includes('cmu-pronouncing-dictionary')) {
+      const { dictionary } = await import(pathToFileURL(id).href);
+      return tableModule('const dictionary =', 'cmu-pronouncing-dictionary', dictionary, format);
     }
-    if (!id.includes('cmu-pronouncing-dictionary')) return null;
-    const { dictionary } = await import(pathToFileURL(id).href);
-    return { code: tableModule('const dictionary =', dictionary), moduleType: 'js' };
+    if (!id.endsWith('.json')) return null;
+    const json = readFileSync(id, 'utf8');
+    return json.length < LARGE_TABLE_BYTES ? null : tableModule('default', basename(id), JSON.parse(json), format);
   },
-};
+});
 
-function tableModule(name, table) {
-  const packed = brotliCompressSync(JSON.stringify(table)).toString('base64');
-  return `import { brotliDecompressSync } from 'node:zlib';
-export ${name} JSON.parse(brotliDecompressSync(Buffer.from('${packed}', 'base64')).toString());`;
+function tableModule(declaration, name, table, format) {
+  const file = `${name}.br`;
+  writeFileSync(join(folder, file), brotliCompressSync(JSON.stringify(table)));
+  const place = format === 'esm' ? `new URL('./${file}', import.meta.url)` : `__dirname + '/${file}'`;
+  const code = `import { readFileSync } from 'node:fs';
+import { brotliDecompressSync } from 'node:zlib';
+export ${declaration} JSON.parse(brotliDecompressSync(readFileSync(${place})).toString());`;
+  return { code, moduleType: 'js' };
 }
 
 async function bundle(format, extension) {
   const entries = Object.entries(LIBRARIES).filter(([, file]) => file.endsWith(extension));
   const input = Object.fromEntries(entries.map(([specifier, file]) => [file.slice(0, -extension.length), specifier]));
-  const build = await rolldown({ input, platform: 'node', cwd: root, plugins: [compressTables] });
+  const build = await rolldown({ input, platform: 'node', cwd: root, plugins: [compressTables(format)] });
   const { output } = await build.write({
     dir: folder,
     format,
@@ -98,6 +101,7 @@ function rewriteImports() {
 }
 
 rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
 const modules = [...(await bundle('esm', '.js')), ...(await bundle('cjs', '.cjs'))];
 writeLicences(modules);
 rewriteImports();

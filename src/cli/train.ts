@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -52,12 +53,11 @@ export function trainCommand(world: World): Command {
 async function run(world: World, configPath: string, flags: TrainFlags): Promise<void> {
   if (flags.sample && !flags.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
   const { train } = await trainingModule(() => import('../train/train.js'));
-  const { EventWriter } = await import('../train/tensorboard.js');
   const { model, training } = await readConfigs(configPath, flags);
   const { openShards } = await import('../data/shards.js');
   const data = openShards(flags.data);
   const heldOut = flags.heldOut === undefined ? undefined : openShards(flags.heldOut);
-  const events = new EventWriter(join(flags.out, 'events'));
+  const events = await lazyEvents(flags.out);
   try {
     const { step } = await train({
       ...flags,
@@ -69,10 +69,10 @@ async function run(world: World, configPath: string, flags: TrainFlags): Promise
       signal: world.signal,
       onLine: flags.quiet ? undefined : (line) => void world.stderr.write(`${line}\n`),
       onScalars: (scalars, at) => {
-        for (const [name, value] of Object.entries(scalars)) events.scalar(`train/${name}`, value, at);
-        events.flush();
+        for (const [name, value] of Object.entries(scalars)) events.writer().scalar(`train/${name}`, value, at);
+        events.writer().flush();
       },
-      onCheckpoint: (folder, at) => samples(flags, events, folder, at),
+      onCheckpoint: (folder, at) => samples(flags, events.writer, folder, at),
     });
     if (!flags.quiet) world.stdout.write(`${step} steps of ${training.steps}: ${flags.out}\n`);
   } finally {
@@ -80,18 +80,31 @@ async function run(world: World, configPath: string, flags: TrainFlags): Promise
   }
 }
 
+/** TensorBoard's events of a run, which go on where its last checkpoint stands; no file before there is something in it. */
+async function lazyEvents(out: string) {
+  const { EventWriter } = await import('../train/tensorboard.js');
+  const { listCheckpoints } = await import('../train/checkpoint.js');
+  const last = existsSync(out) ? listCheckpoints(out).at(-1) : undefined;
+  const startStep = last === undefined ? undefined : Number(last.split('-').at(-1)) + 1;
+  let writer: EventWriter | undefined;
+  return {
+    writer: () => (writer ??= new EventWriter(join(out, 'events'), { startStep })),
+    close: () => writer?.close(),
+  };
+}
+
 /** Speaks the sample sentences with a new checkpoint: WAV files, and audio for TensorBoard. */
 async function samples(
   { codec, sample, out, threads }: TrainFlags,
-  events: EventWriter,
+  events: () => EventWriter,
   checkpoint: string,
   step: number,
 ) {
   if (!codec || !sample) return;
   const { speakSamples } = await import('../train/sample-sentences.js');
   const spoken = await speakSamples({ checkpoint, codec, sentences: sample, out: join(out, 'samples'), step, threads });
-  for (const { name, samples, sampleRate } of spoken) events.audio(name, samples, sampleRate, step);
-  events.flush();
+  for (const { name, samples, sampleRate } of spoken) events().audio(name, samples, sampleRate, step);
+  events().flush();
 }
 
 async function readConfigs(path: string, { steps, seed }: TrainFlags) {
