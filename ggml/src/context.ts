@@ -15,7 +15,7 @@ const MAX_CHUNK_TENSORS = 4096;
 
 export interface AllocateOptions {
   /**
-   * True puts matrices that the backend can interleave (CPU_REPACK: up to 3 times faster products) there, and the rest
+   * True puts matrices that the backend can interleave (CPU_REPACK: faster products) there, and the rest
    * into plain memory. Such weights are for mulMat's first operand only, and cannot be read back.
    */
   readonly interleave?: boolean;

@@ -7,22 +7,22 @@ afterAll(() => backend.free());
 
 const rootMeanSquare = (values: Float32Array) => Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
 
-/** Measured on noise between -1 and 1, with a third to spare: relative root mean square of the error. */
+/** Relative root mean square error, measured on this noise with ggml 0.25.1 on an AVX-512 processor. */
 const ERRORS: Record<PackedType, number> = {
-  f16: 0.0004,
-  bf16: 0.003,
-  q8_0: 0.006,
-  q6_K: 0.025,
-  q5_1: 0.035,
-  q5_K: 0.04,
-  q5_0: 0.05,
-  q4_1: 0.07,
-  q4_K: 0.08,
-  iq4_xs: 0.1,
-  iq4_nl: 0.1,
-  q4_0: 0.11,
-  q3_K: 0.2,
-  q2_K: 0.4,
+  f16: 0.000183,
+  bf16: 0.00146,
+  q8_0: 0.00386,
+  q6_K: 0.0132,
+  q5_1: 0.0295,
+  q5_K: 0.0277,
+  q5_0: 0.0311,
+  q4_1: 0.0616,
+  q4_K: 0.0553,
+  iq4_xs: 0.0652,
+  iq4_nl: 0.0647,
+  q4_0: 0.0669,
+  q3_K: 0.127,
+  q2_K: 0.229,
 };
 
 test.each(PACKED_TYPES)('%s keeps values within its error', async (type) => {
@@ -32,8 +32,9 @@ test.each(PACKED_TYPES)('%s keeps values within its error', async (type) => {
   expect(packed.byteLength).toBe((values.length / blockSize) * blockBytes);
   const restored = ggml.dequantize(type, packed, values.length);
   const error = rootMeanSquare(values.map((x, i) => x - restored[i])) / rootMeanSquare(values);
-  expect(error).toBeLessThan(ERRORS[type]);
-  expect(error).toBeGreaterThan(ERRORS[type] / 5); // not by accident exact: the type was really used
+  // A third either way: another rounding may pass, another type may not.
+  expect(error).toBeLessThan(ERRORS[type] * 1.33);
+  expect(error).toBeGreaterThan(ERRORS[type] / 1.33);
   expect(await ggml.quantizeAsync(type, values, 512)).toEqual(packed);
 });
 
