@@ -44,7 +44,8 @@ function recording(index: number): string {
 const shortened = (command: string) =>
   command
     .replace('npx sled-tts', `node ${join(repository, 'dist/cli/main.js')}`)
-    .replace(/--minutes \d+/, `--steps ${STEPS}`);
+    .replace(/--minutes \d+/, `--steps ${STEPS}`)
+    .replace(/ train configs\S+/, '$& --log-every 1'); // events hold what the log lines say
 const shell = (command: string) => execFileSync('bash', ['-c', command], { cwd: folder, encoding: 'utf8' });
 const [, ...commands] = commandsOf('Tests and training');
 const checkpoints = () => readdirSync(join(folder, 'run')).filter((name) => name.startsWith('step-'));
