@@ -3,7 +3,7 @@
  * whose sound in running speech differs (weak forms: "of, to, was"), as `word sound` in lower case. Taken from the
  * most frequent reading in running text by misaki's American lexicon (Apache-2.0), names and newer words by hand.
  */
-export const CORRECTIONS = `
+export const CORRECTIONS: string = `
 a ɐ; abduction əbdˈʌkʃən; abominably əbˈɑmᵊnəbli; absence ˈæbsəns; absolutely ˈæbsəlˌutli; abstract ˈæbstɹˌækt;
 abstracted əbstɹˈæktᵻd; accent ˈæksˌɛnt; accept əksˈɛpt; acceptable əksˈɛptəbᵊl; acceptance əksˈɛptᵊns;
 accepted əksˈɛptᵻd; accessory əksˈɛsəɹi; accompanied əkˈʌmpᵊnid; accompaniment əkˈʌmpᵊnimənt;
