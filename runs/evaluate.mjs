@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Speaks the held-out sentences, every one, once, with one seed, for runs/judge.py:
-//   node runs/evaluate.mjs OUT [--model DIR] [--seed 0] [--guidance G] [--threads N] [--sentences FILE] [--limit N] [--python PY] [--name LABEL]
+//   node runs/evaluate.mjs OUT [--model DIR] [--seed 0] [--guidance G] [--temperature T] [--threads N] [--sentences FILE] [--limit N] [--python PY] [--name LABEL]
 // Writes OUT/000.wav and so on, OUT/list.tsv and OUT/speaking.json; with --python also OUT/result.tsv and OUT/result.json.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ const { values: flags, positionals } = parseArgs({
     model: { type: 'string' },
     seed: { type: 'string', default: '0' },
     guidance: { type: 'string' },
+    temperature: { type: 'string' },
     threads: { type: 'string' },
     sentences: { type: 'string', default: pathOf('../test/evaluation/sentences.txt') },
     limit: { type: 'string', default: 'Infinity' },
@@ -50,6 +51,7 @@ async function speak(tts, text) {
   const chunks = [];
   const options = { seed: Number(flags.seed) };
   if (flags.guidance) options.guidanceScale = Number(flags.guidance);
+  if (flags.temperature) options.temperature = Number(flags.temperature);
   for await (const chunk of tts.stream(text, options)) chunks.push(...chunk);
   return chunks;
 }

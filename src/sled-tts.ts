@@ -1,6 +1,6 @@
 import { loadVoice, type LoadVoiceOptions } from './generate/load-voice.js';
 import { checkParts, speakText, type SpeechParts } from './generate/speech.js';
-import { checkSeed, TorchRandom } from './generate/torch-random.js';
+import { checkSeed, scaledNoise, TorchRandom } from './generate/torch-random.js';
 import type { SledConfig } from './model/config.js';
 import { findModel } from './generate/shipped-voices.js';
 
@@ -24,6 +24,8 @@ export interface SpeakOptions {
   seed?: number;
   /** How closely the text is followed; 1 costs half of anything else (default: the voice's own). */
   guidanceScale?: number;
+  /** Deviation of the noise that frames are drawn with: lower is calmer and clearer, 0 always the same (default: the voice's own). */
+  temperature?: number;
   /** Most latent frames to speak. */
   maxFrames?: number;
   /** The same limit in seconds. */
@@ -102,15 +104,16 @@ export class SledTts {
     options: SpeakOptions,
     onFrame: (latent: Float32Array) => void,
   ): AsyncGenerator<Float32Array, void> {
-    const { seed = DEFAULT_SEED, guidanceScale = this.config.guidanceScale, onProgress } = options;
+    const { seed = DEFAULT_SEED, onProgress } = options;
+    const { guidanceScale = this.config.guidanceScale, temperature = this.config.temperature } = options;
     checkText(text);
     checkSeed(seed);
-    if (!Number.isFinite(guidanceScale) || guidanceScale < 0)
-      throw new RangeError(`guidanceScale: expected a number from 0, got ${guidanceScale}`);
+    checkScale('guidanceScale', guidanceScale);
+    checkScale('temperature', temperature);
     let expected: number | undefined;
     let frames = 0;
     yield* speakText(this.#parts, text, {
-      noise: new TorchRandom(seed),
+      noise: scaledNoise(new TorchRandom(seed), temperature),
       guidanceScale,
       maxFrames: maxFramesOf(options, this.frameRate),
       signal: options.signal ?? new AbortController().signal,
@@ -123,6 +126,10 @@ export class SledTts {
       },
     });
   }
+}
+
+function checkScale(name: string, value: number): void {
+  if (!Number.isFinite(value) || value < 0) throw new RangeError(`${name}: expected a number from 0, got ${value}`);
 }
 
 function checkText(text: unknown): void {

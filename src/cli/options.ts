@@ -5,6 +5,7 @@ import type { LoadOptions, World } from './world.js';
 const MAX_SEED = 2 ** 32 - 1;
 const MAX_THREADS = 512;
 const MAX_GUIDANCE = 100;
+const MAX_TEMPERATURE = 10;
 
 /** A parser for whole numbers in [min, max]. */
 export const integer = (min: number, max: number) => (text: string) => numberIn(text, min, max, 'a whole number');
@@ -28,6 +29,11 @@ export const guidanceOption = () =>
     '--guidance <number>',
     "how strictly the speech follows the text; the model's own where left out",
   ).argParser(number(0, MAX_GUIDANCE));
+export const temperatureOption = () =>
+  new Option(
+    '--temperature <number>',
+    "how freely the voice varies, 1 as it was trained; the model's own where left out",
+  ).argParser(number(0, MAX_TEMPERATURE));
 export const modelOption = () =>
   new Option('--model <folder>', 'the model to speak with; the voice of this package where left out');
 export const threadsOption = () =>
@@ -52,6 +58,7 @@ export function loadOptions({ model, threads, weights, quiet }: VoiceFlags, { st
 export interface VoiceFlags {
   seed: number;
   guidance?: number;
+  temperature?: number;
   model?: string;
   threads?: number;
   weights?: string;

@@ -7,6 +7,7 @@ import {
   modelOption,
   quietOption,
   seedOption,
+  temperatureOption,
   threadsOption,
   weightsOption,
   type VoiceFlags,
@@ -29,6 +30,7 @@ export function sayCommand(world: World): Command {
     .option('--out <file>', "the sound file; '-' writes WAV to standard output", 'speech.wav')
     .addOption(seedOption())
     .addOption(guidanceOption())
+    .addOption(temperatureOption())
     .addOption(modelOption())
     .addOption(threadsOption())
     .addOption(weightsOption())
@@ -41,7 +43,7 @@ export function sayCommand(world: World): Command {
 }
 
 async function say(world: World, words: string[], flags: SayFlags): Promise<void> {
-  const { out, seed, guidance, maxFrames, quiet = false } = flags;
+  const { out, seed, guidance, temperature, maxFrames, quiet = false } = flags;
   const { stdin, stdout, stderr, signal } = world;
   if (out === '-' && stdout.isTTY) throw new Error("say: '--out -' writes sound; pipe it or give a file name");
   const text = await readText(words, stdin, signal);
@@ -56,6 +58,7 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
     const chunks = speaker.stream(text, {
       seed,
       guidanceScale: guidance,
+      temperature,
       maxFrames,
       signal,
       onProgress: (progress) => bar.update(progress),

@@ -9,6 +9,7 @@ import {
   modelOption,
   quietOption,
   seedOption,
+  temperatureOption,
   threadsOption,
   weightsOption,
   type VoiceFlags,
@@ -31,6 +32,7 @@ export function streamCommand(world: World): Command {
     .option('--raw', 'write raw 16-bit little-endian samples instead of WAV to standard output')
     .addOption(seedOption())
     .addOption(guidanceOption())
+    .addOption(temperatureOption())
     .addOption(modelOption())
     .addOption(threadsOption())
     .addOption(weightsOption())
@@ -41,12 +43,12 @@ export function streamCommand(world: World): Command {
 }
 
 async function stream(world: World, flags: StreamFlags): Promise<void> {
-  const { seed, guidance, maxFrames, quiet = false } = flags;
+  const { seed, guidance, temperature, maxFrames, quiet = false } = flags;
   const speaker = await world.loadSpeaker(loadOptions(flags, world));
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });
-    const options = { seed, guidanceScale: guidance, maxFrames, signal: world.signal };
+    const options = { seed, guidanceScale: guidance, temperature, maxFrames, signal: world.signal };
     const time = await speak(
       speaker.stream(textPieces(world.stdin, world.signal), options),
       speaker.sampleRate,

@@ -10,6 +10,7 @@ export interface SpeakProgress {
 export interface SpeakOptions {
   seed: number;
   guidanceScale?: number;
+  temperature?: number;
   maxFrames?: number;
   signal: AbortSignal;
   onProgress?: (progress: SpeakProgress) => void;

@@ -13,6 +13,10 @@ export interface NoiseSource {
   randn(n: number): Float32Array;
 }
 
+/** The same noise with another deviation; 1 leaves it as it is. */
+export const scaledNoise = (noise: NoiseSource, deviation: number): NoiseSource =>
+  deviation === 1 ? noise : { randn: (n) => noise.randn(n).map((x) => x * deviation) };
+
 /**
  * PyTorch's CPU generator: the samples of `torch.manual_seed(seed)` followed by the same `torch.rand` and `torch.randn` calls,
  * float32, bit for bit as on a CPU with AVX2 (other CPUs differ in the last bit of some normal samples).

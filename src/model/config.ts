@@ -36,6 +36,8 @@ export interface SledConfig {
   text: TextKind;
   /** Guidance scale that the model speaks best with. */
   guidanceScale: number;
+  /** Deviation of the energy head's noise that the model speaks best with; it was trained with 1. */
+  temperature: number;
 }
 
 type Field = { [K in keyof SledConfig]: { key: K; fallback?: SledConfig[K] } }[keyof SledConfig];
@@ -64,6 +66,7 @@ const FIELDS: Record<string, Field> = {
   eos_token_id: { key: 'eosId', fallback: 2 },
   text_front_end: { key: 'text', fallback: 'bpe' },
   guidance_scale: { key: 'guidanceScale', fallback: 1 },
+  temperature: { key: 'temperature', fallback: 1 },
 };
 
 /** Keys that the released files carry and that must have these values, since nothing else is built. */
@@ -135,6 +138,7 @@ export function checkConfig(config: SledConfig): string[] {
     expect(Number.isInteger(config[key]) && config[key] >= 0 && config[key] < config.vocabSize, key, 'a token id');
   expect(['bpe', 'phonemes-en'].includes(config.text), 'text', 'bpe or phonemes-en');
   expect(Number.isFinite(config.guidanceScale) && config.guidanceScale >= 0, 'guidanceScale', 'a number from 0');
+  expect(Number.isFinite(config.temperature) && config.temperature >= 0, 'temperature', 'a number from 0');
   const headSize = config.width / config.heads;
   expect(
     Number.isInteger(headSize) && headSize % 2 === 0,

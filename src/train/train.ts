@@ -138,7 +138,7 @@ function openRun({ out, model: config, training, from }: TrainOptions): Run {
   const differing = Object.keys(config).filter(
     (key) => stored[key as keyof SledConfig] !== config[key as keyof SledConfig],
   );
-  const allowed = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
+  const allowed = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
   const wrong = differing.filter((key) => !allowed.includes(key));
   if (wrong.length > 0)
     throw new CheckpointError(`${found}: its config differs from this run's in ${wrong.join(', ')}`);

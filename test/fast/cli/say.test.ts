@@ -45,9 +45,22 @@ describe('say', () => {
   });
 
   it('hands every flag on', async () => {
-    const flags = ['--seed', '7', '--guidance', '1.5', '--max-frames', '20', '--model', 'm', '--threads', '2'];
+    const flags = [
+      '--seed',
+      '7',
+      '--guidance',
+      '1.5',
+      '--temperature',
+      '0.5',
+      '--max-frames',
+      '20',
+      '--model',
+      'm',
+      '--threads',
+      '2',
+    ];
     const { speaker, loaded } = await runFake(['say', 'abc', '--out', out, ...flags, '--weights', 'q8_0']);
-    expect(speaker.calls[0]).toMatchObject({ seed: 7, guidanceScale: 1.5, maxFrames: 20 });
+    expect(speaker.calls[0]).toMatchObject({ seed: 7, guidanceScale: 1.5, temperature: 0.5, maxFrames: 20 });
     expect(loaded[0]).toMatchObject({ model: 'm', threads: 2, weights: 'q8_0' });
   });
 
@@ -77,6 +90,7 @@ describe('say', () => {
     ['a seed below nought', ['say', 'abc', '--seed', '-1'], /--seed.*whole number from 0/],
     ['an empty seed', ['say', 'abc', '--seed', ''], /--seed.*whole number/],
     ['a guidance that is no number', ['say', 'abc', '--guidance', 'strong'], /--guidance.*expected a number/],
+    ['a negative temperature', ['say', 'abc', '--temperature', '-1'], /--temperature.*expected a number/],
     ['an endless guidance', ['say', 'abc', '--guidance', 'Infinity'], /--guidance.*expected a number/],
     ['no threads', ['say', 'abc', '--threads', '0'], /--threads.*whole number from 1/],
     ['a folder that is not there', ['say', 'abc', '--out', 'no/where/a.wav'], /no\/where\/a\.wav: no such directory/],

@@ -65,6 +65,15 @@ test('another seed is another reading, the same one the same', async () => {
   expect(a.samples).not.toEqual(c.samples);
 });
 
+test('at temperature 0 every seed is the same reading; at 1 it is the one without the option', async () => {
+  const read = (seed: number, temperature?: number) => tts.generate(SENTENCE, { seed, temperature, maxFrames: 12 });
+  const [calm, calmToo, free, usual] = [await read(1, 0), await read(2, 0), await read(1, 1), await read(1)];
+  expect(calm.samples).toEqual(calmToo.samples);
+  expect(calm.samples).not.toEqual(free.samples);
+  expect(free.samples).toEqual(usual.samples);
+  await expect(tts.generate(SENTENCE, { temperature: -1 })).rejects.toThrow('temperature: expected a number from 0');
+});
+
 test('speaks sentence by sentence, each with its own decoder', async () => {
   const created = vi.spyOn(parts.codec, 'createDecoder');
   await tts.generate(TEXT);
