@@ -73,6 +73,7 @@ function inflected(word: string, lookUp: (stem: string) => string[] | undefined)
     for (const stem of stems) {
       const sound = stem.length > 2 ? lookUp(stem) : undefined;
       if (sound !== undefined) return inflect(sound);
+      if (knownWord(stem)) return undefined; // "noted" is of "note", whatever "not" sounds like
     }
     return undefined;
   };
@@ -121,6 +122,26 @@ function derived(word: string): string[] | undefined {
       return tokens[tokens.length - 1] === 'l' && sound[0] === 'l'
         ? [...tokens, ...sound.slice(1)]
         : [...tokens, ...sound];
+  }
+  return undefined;
+}
+
+const PREFIXES: readonly (readonly [string, readonly string[]])[] = [
+  ['over', ['ˌO', 'v', 'ə', 'ɹ']],
+  ['under', ['ˌʌ', 'n', 'd', 'ə', 'ɹ']],
+  ['non', ['n', 'ˌɑ', 'n']],
+  ['mis', ['m', 'ˌɪ', 's']],
+  ['un', ['ˌʌ', 'n']],
+  ['re', ['ɹ', 'ˌi']],
+];
+
+/** A known word behind a prefix that leaves its sound as it is: "undischarged, rewritten". */
+function prefixed(word: string): string[] | undefined {
+  for (const [prefix, sound] of PREFIXES) {
+    const stem = word.slice(prefix.length);
+    if (!word.startsWith(prefix) || stem.length < (prefix === 're' ? 6 : 4)) continue; // "repast" is not of "past"
+    const tokens = known(stem) ?? inflected(stem, known) ?? derived(stem);
+    if (tokens) return [...sound, ...tokens];
   }
   return undefined;
 }
@@ -176,19 +197,37 @@ export function wordPhonemes(word: string): readonly string[] {
   if (cached !== undefined) return cached;
   const tokens =
     corrected(lower) ??
-    inflected(lower, corrected) ??
-    known(lower) ??
+    listedOrCorrected(lower) ??
     unquoted(lower) ??
     contracted(lower) ??
     american(lower) ??
     inflected(lower, known) ??
     derived(lower) ??
+    prefixed(lower) ??
     compound(lower) ??
     guessed(lower);
   if (cache.size >= CACHE_LIMIT) cache.clear();
   cache.set(lower, tokens);
   return tokens;
 }
+
+/**
+ * The dictionary's sound, or an inflection of a corrected stem where both stress the same syllables: "disguised" follows
+ * "disguise", but "recorded" and "separating" are verbs, and the corrections of "record" and "separate" are not.
+ */
+function listedOrCorrected(word: string): string[] | undefined {
+  const listed = known(word);
+  const fromStem = inflected(word, corrected);
+  if (listed === undefined || fromStem === undefined) return listed ?? fromStem;
+  return stresses(listed) === stresses(fromStem) ? fromStem : listed;
+}
+
+/** Marks of a word's syllables in order. */
+const stresses = (tokens: readonly string[]): string =>
+  tokens
+    .filter(isVowel)
+    .map((token) => /^[ˈˌ]/.exec(token)?.[0] ?? '.')
+    .join('');
 
 function guessed(word: string): string[] {
   const bare = word.replaceAll("'", '');
