@@ -4,6 +4,8 @@ export { shippedVoices } from './generate/shipped-voices.js';
 export type { SledConfig } from './model/config.js';
 export { CheckpointError, ShapeError } from './model/errors.js';
 export { GgmlError } from '@sled-tts/ggml';
+export { HubError } from './hub/errors.js';
+export type { DownloadProgress } from './hub/snapshot.js';
 export { AudioError, type Audio } from './audio/audio.js';
 export { play } from './audio/playback.js';
 export { readAudio, type ReadAudioOptions } from './audio/read-audio.js';

@@ -2,11 +2,14 @@ import { loadVoice, type LoadVoiceOptions } from './generate/load-voice.js';
 import { checkParts, speakText, type SpeechParts } from './generate/speech.js';
 import { checkSeed, scaledNoise, TorchRandom } from './generate/torch-random.js';
 import type { SledConfig } from './model/config.js';
-import { findModel } from './generate/shipped-voices.js';
+import { resolveModel } from './generate/resolve-model.js';
 
 /** What and how to load. */
 export interface LoadOptions extends LoadVoiceOptions {
-  /** A directory with `config.json`, `model.safetensors` and `codec/`, or the name of a shipped voice (the default). */
+  /**
+   * A directory with `config.json`, `model.safetensors` and `codec/`, the name of a shipped voice (the default is the first),
+   * or a hub id, `ORG/NAME` or `ORG/NAME@REVISION`, which is fetched into the cache of Hugging Face's tools.
+   */
   model?: string;
 }
 
@@ -71,10 +74,12 @@ export class SledTts {
   /**
    * Loads a voice.
    * @throws {CheckpointError} for a model that is missing, truncated, or does not fit its config, listing all that is wrong.
+   * @throws {HubError} for one that the hub does not give.
    */
   static async load(options: LoadOptions = {}): Promise<SledTts> {
     const { model, ...rest } = options;
-    return new SledTts(await loadVoice(findModel(model), rest), rest);
+    const directory = await resolveModel(model, { ...rest, kind: 'model' });
+    return new SledTts(await loadVoice(directory, rest), rest);
   }
 
   /** Speaks a whole text. @throws {RangeError} for an empty text or an option out of range. */

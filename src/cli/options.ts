@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { LoadOptions, World } from './world.js';
+import { DownloadBar } from './progress-bar.js';
+import type { LoadOptions, Speaker, World } from './world.js';
 
 /** PyTorch's generators, whose samples a seed stands for, take 32 bits. */
 const MAX_SEED = 2 ** 32 - 1;
@@ -35,7 +36,10 @@ export const temperatureOption = () =>
     "how freely the voice varies, 1 as it was trained; the model's own where left out",
   ).argParser(number(0, MAX_TEMPERATURE));
 export const modelOption = () =>
-  new Option('--model <folder>', 'the model to speak with; the voice of this package where left out');
+  new Option(
+    '--model <model>',
+    'a folder, a name that `voices` lists, or a hub id such as ORG/NAME; the voice of this package where left out',
+  );
 export const threadsOption = () =>
   new Option('--threads <number>', 'CPU threads; the fastest number where left out').argParser(integer(1, MAX_THREADS));
 export const weightsOption = () =>
@@ -48,10 +52,13 @@ export const maxFramesOption = () =>
 export const quietOption = () => new Option('--quiet', 'say nothing but errors');
 export const debugOption = () => new Option('--debug', 'show where an error comes from');
 
-/** What to load for a verb that speaks; its warnings go to standard error. */
-export function loadOptions({ model, threads, weights, quiet }: VoiceFlags, { stderr }: World): LoadOptions {
+/** Loads what a verb speaks with; warnings and the bar of a download go to standard error. */
+export async function loadSpeaker(world: World, { model, threads, weights, quiet }: VoiceFlags): Promise<Speaker> {
+  const { stderr, signal } = world;
   const onWarning = (message: string) => void stderr.write(`sled-tts: ${message}\n`);
-  return { model, threads, weights, ...(quiet ? {} : { onWarning }) };
+  const bar = new DownloadBar(stderr, !quiet);
+  const options: LoadOptions = { model, threads, weights, signal, onDownload: (progress) => bar.update(progress) };
+  return world.loadSpeaker({ ...options, ...(quiet ? {} : { onWarning }) }).finally(() => bar.stop());
 }
 
 /** The flags of `say` and `stream` alike, as commander hands them over. */

@@ -4,9 +4,10 @@ import { prepareCommand } from './prepare.js';
 import { sayCommand } from './say.js';
 import { streamCommand } from './stream.js';
 import { trainCommand } from './train.js';
+import { voicesCommand } from './voices.js';
 import type { World } from './world.js';
 
-const VERBS = [sayCommand, streamCommand, trainCommand, prepareCommand, codecCommand];
+const VERBS = [sayCommand, streamCommand, voicesCommand, trainCommand, prepareCommand, codecCommand];
 
 /** The command line, one file a verb. */
 export function createProgram(world: World, version: string): Command {

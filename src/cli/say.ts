@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import {
   debugOption,
   guidanceOption,
-  loadOptions,
+  loadSpeaker,
   maxFramesOption,
   modelOption,
   quietOption,
@@ -49,7 +49,7 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
   const text = await readText(words, stdin, signal);
   if (text.trim() === '') throw new Error('say: expected some text, got none');
 
-  const speaker = await world.loadSpeaker(loadOptions(flags, world));
+  const speaker = await loadSpeaker(world, flags);
   try {
     const file = await openOutput(out, stdout, speaker.sampleRate);
     const player = wantsPlayback(world, flags) ? playbackOutput(speaker.sampleRate) : undefined;

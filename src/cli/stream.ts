@@ -4,7 +4,7 @@ import { AudioFileWriter } from '../audio/write-audio.js';
 import {
   debugOption,
   guidanceOption,
-  loadOptions,
+  loadSpeaker,
   maxFramesOption,
   modelOption,
   quietOption,
@@ -44,7 +44,7 @@ export function streamCommand(world: World): Command {
 
 async function stream(world: World, flags: StreamFlags): Promise<void> {
   const { seed, guidance, temperature, maxFrames, quiet = false } = flags;
-  const speaker = await world.loadSpeaker(loadOptions(flags, world));
+  const speaker = await loadSpeaker(world, flags);
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });

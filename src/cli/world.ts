@@ -25,6 +25,13 @@ export interface Speaker {
   free(): void | Promise<void>;
 }
 
+/** How far fetching a model from the hub is. */
+export interface DownloadProgress {
+  name: string;
+  bytes: number;
+  totalBytes: number;
+}
+
 /** What to load, and how. */
 export interface LoadOptions {
   model?: string;
@@ -32,6 +39,8 @@ export interface LoadOptions {
   weights?: string;
   /** Told what a user should know: an unknown character, speech that was cut short. */
   onWarning?: (message: string) => void;
+  onDownload?: (progress: DownloadProgress) => void;
+  signal?: AbortSignal;
 }
 
 /** Everything outside the program that its verbs touch, so that a test can put something else there. */

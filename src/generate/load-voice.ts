@@ -6,16 +6,21 @@ import { CheckpointError } from '../model/errors.js';
 import { readSafetensors } from '../model/safetensors.js';
 import { createFrontEnd, type EnglishOptions } from '../text/index.js';
 import { openSession, type OpenSessionOptions } from './open-session.js';
+import { resolveModel, type ResolveOptions } from './resolve-model.js';
 import { checkParts, type SpeechParts } from './speech.js';
 
 /** `onWarning` is told what is left out of a text; `pronunciations` are for words that the dictionary says otherwise. */
-export interface LoadVoiceOptions extends Omit<OpenSessionOptions, 'source'>, EnglishOptions {
-  /** Directory of the codec (default: `codec/` inside the model's). */
+export interface LoadVoiceOptions
+  extends Omit<OpenSessionOptions, 'source'>, EnglishOptions, Pick<ResolveOptions, 'signal' | 'onDownload'> {
+  /** Directory or hub id of the codec (default: `codec/` inside the model's directory, or the codec of the released models). */
   codec?: string;
 }
 
+/** What the released checkpoints, which read byte-level BPE and hold no codec, were trained with. */
+const RELEASED_CODEC = 'facebook/encodec_24khz';
+
 /**
- * Loads a model directory in Hugging Face's layout, with its codec in `codec/`.
+ * Loads a model directory in Hugging Face's layout and its codec.
  * @throws {CheckpointError} for files that are missing, truncated, or do not fit each other, listing all that is wrong.
  */
 export async function loadVoice(directory: string, options: LoadVoiceOptions = {}): Promise<SpeechParts> {
@@ -24,7 +29,7 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
   if (!existsSync(source)) throw new CheckpointError(`${source}: no such file; a model is made of it and config.json`);
   const { tensors } = readSafetensors(source);
   const frontEnd = createFrontEnd({ kind: config.text, directory }, options);
-  const codec = openCodec(options.codec ?? join(directory, 'codec'), { device: options.device });
+  const codec = openCodec(await codecDirectory(directory, config, options), { device: options.device });
   try {
     checkParts({ config, frontEnd, codec });
     return { config, frontEnd, codec, session: await openSession(config, tensors, { ...options, source }) };
@@ -32,6 +37,12 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
     codec.free();
     throw error;
   }
+}
+
+async function codecDirectory(model: string, config: SledConfig, options: LoadVoiceOptions): Promise<string> {
+  const own = join(model, 'codec');
+  if (options.codec === undefined && (existsSync(own) || config.text !== 'bpe')) return own;
+  return resolveModel(options.codec ?? RELEASED_CODEC, { ...options, kind: 'codec' });
 }
 
 /** @throws {CheckpointError} */

@@ -88,7 +88,7 @@ describe('a model that cannot be used is one clear CheckpointError', () => {
 
   test('a name that is neither a directory nor a shipped voice', async () => {
     await expect(load('no-such-voice')).rejects.toThrow(
-      /model no-such-voice: expected a directory, or the name of a shipped voice/,
+      /model no-such-voice: expected a directory, the name of a shipped voice \(wren\) or a hub id/,
     );
   });
 });

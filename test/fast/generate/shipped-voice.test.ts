@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { openSession } from '../../../src/generate/open-session.js';
-import { findModel } from '../../../src/generate/shipped-voices.js';
+import { shippedVoice } from '../../../src/generate/shipped-voices.js';
 import { TokenQueue } from '../../../src/generate/token-source.js';
 import { TorchRandom } from '../../../src/generate/torch-random.js';
 import { SledTts } from '../../../src/index.js';
@@ -18,7 +18,7 @@ let config: SledConfig;
 let checkpoint: Map<string, SafetensorsArray>;
 
 beforeAll(() => {
-  directory = findModel();
+  directory = shippedVoice('wren')!;
   config = parseConfig(JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8')));
   checkpoint = readSafetensors(join(directory, 'model.safetensors')).tensors;
 });

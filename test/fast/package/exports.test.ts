@@ -7,6 +7,7 @@ it('exports exactly this', () => {
     'AudioFileWriter',
     'CheckpointError',
     'GgmlError',
+    'HubError',
     'ShapeError',
     'SledTts',
     'encodePcm16',
