@@ -4,7 +4,7 @@ import type { FLACDecoder } from '@wasm-audio-decoders/flac';
 import { AudioError, checkSampleCount, checkSampleRate, type Audio } from './audio.js';
 
 /** What STREAMINFO, the first block of every FLAC file, says. */
-interface StreamInfo {
+export interface StreamInfo {
   sampleRate: number;
   channels: number;
   bits: number;
@@ -14,14 +14,15 @@ interface StreamInfo {
   md5: string | undefined;
 }
 
-const STREAM_INFO_END = 42;
+/** Bytes of a FLAC file up to the end of STREAMINFO. */
+export const STREAM_INFO_END = 42;
 const NO_MD5 = '0'.repeat(32);
 
 /** Samples a channel that are decoded at once, so that memory stays small beside the result. */
 const BATCH_SAMPLES = 2 ** 20;
 
 /** Float32 holds integers of up to 24 bits exactly; beyond, the checksum cannot be taken from floats. */
-const EXACT_BITS = 24;
+export const EXACT_BITS = 24;
 
 /**
  * Decodes a FLAC file and averages its channels; the decoder (libFLAC as WebAssembly) is loaded on first use.
@@ -31,6 +32,7 @@ const EXACT_BITS = 24;
  */
 export async function decodeFlac(bytes: Uint8Array, where = 'FLAC'): Promise<Audio> {
   const info = parseStreamInfo(bytes, where);
+  checkSampleCount(where, info.total);
   const { FLACDecoder } = await import('@wasm-audio-decoders/flac');
   const decoder = new FLACDecoder();
   await decoder.ready;
@@ -42,7 +44,8 @@ export async function decodeFlac(bytes: Uint8Array, where = 'FLAC'): Promise<Aud
   }
 }
 
-function parseStreamInfo(bytes: Uint8Array, where: string): StreamInfo {
+/** Reads the header. @throws {AudioError} */
+export function parseStreamInfo(bytes: Uint8Array, where: string): StreamInfo {
   if (Buffer.from(bytes.subarray(0, 4)).toString('latin1') !== 'fLaC')
     throw new AudioError(`${where}: not a FLAC file, it does not begin with fLaC`);
   if (bytes.length < STREAM_INFO_END || (bytes[4] & 0x7f) !== 0)
@@ -58,7 +61,6 @@ function parseStreamInfo(bytes: Uint8Array, where: string): StreamInfo {
     md5: md5 === NO_MD5 ? undefined : md5,
   };
   checkSampleRate(where, info.sampleRate);
-  checkSampleCount(where, info.total);
   return info;
 }
 
@@ -113,7 +115,7 @@ function* batches(frames: CodecFrame[]): Generator<CodecFrame[]> {
 }
 
 /** Channels [channels][N] -> their mean, into `into` [N], with full scale at 2^(bits - 1) as in WAV. */
-function mixDown(channels: Float32Array[], bits: number, into: Float32Array): void {
+export function mixDown(channels: Float32Array[], bits: number, into: Float32Array): void {
   const scale = decoderScale(bits) / 2 ** (bits - 1) / channels.length;
   for (let i = 0; i < into.length; i++) {
     let sum = 0;
@@ -126,7 +128,7 @@ function mixDown(channels: Float32Array[], bits: number, into: Float32Array): vo
 const decoderScale = (bits: number) => 2 ** (bits - 1) - 1;
 
 /** Back to the integers that the MD5 was taken of: interleaved, little-endian, whole bytes. */
-function interleave(channels: Float32Array[], bits: number): Uint8Array {
+export function interleave(channels: Float32Array[], bits: number): Uint8Array {
   const width = Math.ceil(bits / 8);
   const scale = decoderScale(bits);
   const bytes = Buffer.alloc(channels[0].length * channels.length * width);

@@ -2,7 +2,8 @@ import { AudioError, checkSampleCount, checkSampleRate, type Audio } from './aud
 
 type Encoding = 'pcm8' | 'pcm16' | 'pcm24' | 'pcm32' | 'float32' | 'float64';
 
-interface WavFormat {
+/** How the samples of a WAV file are stored. */
+export interface WavFormat {
   encoding: Encoding;
   channels: number;
   sampleRate: number;
@@ -14,6 +15,8 @@ const FORMAT_FLOAT = 3;
 const FORMAT_EXTENSIBLE = 0xfffe;
 const RIFF_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
+/** Of a format chunk, no more than this is read. */
+const FORMAT_BYTES = 40;
 
 /** Writers to a pipe do not know the length and leave one of these in its place. */
 const UNKNOWN_LENGTHS = new Set([0, 0x7ffff000, 0x7fffffff, 0xffffffff]);
@@ -26,26 +29,31 @@ const UNKNOWN_LENGTHS = new Set([0, 0x7ffff000, 0x7fffffff, 0xffffffff]);
  */
 export function decodeWav(bytes: Uint8Array, where = 'WAV'): Audio {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { format, dataStart, dataBytes } = findChunks(view, where);
+  const { format, dataStart, dataBytes } = findWavSound(view, bytes.length, where);
   const frameBytes = format.bytesPerSample * format.channels;
   const count = Math.floor(dataBytes / frameBytes);
   checkSampleCount(where, count);
-  const samples = mixDown(new DataView(view.buffer, view.byteOffset + dataStart, count * frameBytes), format, count);
-  if (format.encoding.startsWith('float') && !samples.every(Number.isFinite))
-    throw new AudioError(`${where}: some samples are not finite numbers; the file is damaged`);
+  const samples = mixDownWav(new DataView(view.buffer, view.byteOffset + dataStart, count * frameBytes), format, where);
   return { samples, sampleRate: format.sampleRate };
 }
 
-/** Walks the chunks up to the sound. */
-function findChunks(view: DataView, where: string): { format: WavFormat; dataStart: number; dataBytes: number } {
-  const length = view.byteLength;
-  const riff = length >= RIFF_HEADER_BYTES ? tag(view, 0) : '';
+/**
+ * Walks the chunks up to the sound.
+ * @param view The file's beginning, or all of it.
+ * @param length Bytes of the whole file.
+ */
+export function findWavSound(
+  view: DataView,
+  length: number,
+  where: string,
+): { format: WavFormat; dataStart: number; dataBytes: number } {
+  const riff = view.byteLength >= RIFF_HEADER_BYTES ? tag(view, 0) : '';
   if ((riff !== 'RIFF' && riff !== 'RF64') || tag(view, 8) !== 'WAVE')
     throw new AudioError(`${where}: not a WAV file, it does not begin with RIFF … WAVE`);
   let format: WavFormat | undefined;
   let longDataBytes: number | undefined;
   let offset = RIFF_HEADER_BYTES;
-  while (offset + CHUNK_HEADER_BYTES <= length) {
+  while (offset + CHUNK_HEADER_BYTES <= view.byteLength) {
     const name = tag(view, offset);
     const size = view.getUint32(offset + 4, true);
     const start = offset + CHUNK_HEADER_BYTES;
@@ -54,11 +62,13 @@ function findChunks(view: DataView, where: string): { format: WavFormat; dataSta
       return { format, dataStart: start, dataBytes: soundBytes(longDataBytes ?? size, length - start, where) };
     }
     if (start + size > length) break;
+    if (start + Math.min(size, FORMAT_BYTES) > view.byteLength) break; // what is read of a chunk is there
     if (name === 'fmt ') format = parseFormat(view, start, size, where);
     if (name === 'ds64' && size >= 16) longDataBytes = Number(view.getBigUint64(start + 8, true));
     offset = start + size + (size & 1); // chunks begin at even offsets
   }
-  throw new AudioError(`${where}: the file ends after ${length} bytes, before any sound; it is truncated`);
+  const known = view.byteLength < length ? `no sound within the first ${view.byteLength} bytes` : `the file ends after ${length} bytes, before any sound; it is truncated`; // prettier-ignore
+  throw new AudioError(`${where}: ${known}`);
 }
 
 function soundBytes(declared: number, present: number, where: string): number {
@@ -106,9 +116,10 @@ const READ: Record<Encoding, (view: DataView, offset: number) => number> = {
   float64: (view, offset) => view.getFloat64(offset, true),
 };
 
-/** Frames of interleaved channels -> their mean, [count]. */
-function mixDown(view: DataView, format: WavFormat, count: number): Float32Array {
+/** Frames of interleaved channels -> their mean, [N]. @throws {AudioError} for floats that are not finite */
+export function mixDownWav(view: DataView, format: WavFormat, where: string): Float32Array {
   const { channels, bytesPerSample } = format;
+  const count = Math.floor(view.byteLength / bytesPerSample / channels);
   const read = READ[format.encoding];
   const samples = new Float32Array(count);
   let offset = 0;
@@ -117,6 +128,8 @@ function mixDown(view: DataView, format: WavFormat, count: number): Float32Array
     for (let channel = 0; channel < channels; channel++, offset += bytesPerSample) sum += read(view, offset);
     samples[i] = sum / channels;
   }
+  if (format.encoding.startsWith('float') && !samples.every(Number.isFinite))
+    throw new AudioError(`${where}: some samples are not finite numbers; the file is damaged`);
   return samples;
 }
 

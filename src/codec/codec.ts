@@ -24,3 +24,14 @@ export interface LatentDecoder {
   flush(): Promise<Float32Array>;
   free(): void;
 }
+
+/** A codec whose latents are sums of codebook vectors. Letters: K codebooks, V vectors of each. */
+export interface CodebookCodec extends Codec {
+  /** K tables [V, D]. */
+  readonly codebookVectors: readonly Float32Array[];
+  /** Mono samples [N] -> codes [K, ceil(N / hopLength)], row-major. */
+  encodeToCodes(samples: Float32Array): Promise<Int32Array>;
+}
+
+/** True for codecs that have codes, which are far smaller than latents. */
+export const hasCodebooks = (codec: Codec): codec is CodebookCodec => 'codebookVectors' in codec;

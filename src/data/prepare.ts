@@ -1,12 +1,14 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { readAudio } from '../audio/read-audio.js';
-import type { Codec } from '../codec/codec.js';
+import { resample } from '../audio/resample.js';
+import { hasCodebooks, type Codec } from '../codec/codec.js';
+import { fromFloat32, writeSafetensors, writeWhole } from '../model/safetensors.js';
 import type { TextFrontEnd } from '../text/front-end.js';
-import { ManifestError, readManifest, type Utterance } from './manifest.js';
-import { writeShard, type ShardInfo, type ShardRow } from './shards.js';
+import { ManifestError, readManifest, type ManifestOptions, type Utterance } from './manifest.js';
+import { readCuts } from './recording.js';
+import { CODEBOOKS_FILE, writeShard, type ShardInfo, type ShardRow } from './shards.js';
 
-export interface PrepareOptions {
+export interface PrepareOptions extends ManifestOptions {
   /** JSONL manifests; each becomes shards named after it. */
   manifests: readonly string[];
   /** Folder of the shards. */
@@ -17,67 +19,170 @@ export interface PrepareOptions {
   frontEndName: string;
   /** Token id of a phoneme, where the manifest's own phonemes are to be used; alignments need it. */
   phonemeId?: (phoneme: string) => number | undefined;
-  /** Utterances a shard. */
+  /** Utterances a shard, or a few more: a recording is not divided. */
   shardSize?: number;
   /** Longest utterance kept, seconds. */
   maxSeconds?: number;
-  /** This process's share of the manifests: those whose index modulo `ranks` is `rank`. */
+  /** Utterances whose tokens (specials included) and whole frames reach this are left out, as in the released code. */
+  maxPositions?: number;
+  /** Leaves out utterances whose recording is not there, as the released code does, in place of an error. */
+  skipMissing?: boolean;
+  /** This process's share of the shards: those whose number modulo `ranks` is `rank`. */
   rank?: number;
   ranks?: number;
-  onProgress?: (done: { manifest: string; utterances: number; hours: number; skipped: number }) => void;
+  signal?: AbortSignal;
+  onProgress?: (totals: PrepareTotals) => void;
 }
+
+/** What is done so far. */
+export interface PrepareTotals {
+  /** Utterances read, those of other ranks and of shards that were there included. */
+  read: number;
+  /** Utterances encoded by this process. */
+  encoded: number;
+  /** Hours of speech encoded by this process. */
+  hours: number;
+  /** Utterances left out by this process. */
+  skipped: number;
+  shards: number;
+}
+
+interface PlannedShard {
+  name: string;
+  utterances: Utterance[];
+}
+
+/** A recording with very many cuts is divided after all. */
+const MAX_OVERSIZE = 2;
+
+/** Settings that all shards of a folder share; a second run with other ones is refused. */
+const SETTINGS_FILE = 'prepare.json';
 
 /**
- * Manifests to shards: each recording decoded once, its utterances encoded to latents, their texts to tokens.
- * Shards that exist are kept, so a killed run goes on where it was.
- * @throws {ManifestError} for a line that cannot be used
+ * Manifests to shards: each recording decoded once and front to back, its utterances encoded to codes or latents, their
+ * texts to tokens. Shards that exist are kept, so a killed run goes on where it was.
+ * @throws {ManifestError} for a line that cannot be used. @throws {AudioError}
  */
-export async function prepare(options: PrepareOptions): Promise<void> {
-  const { manifests, out, rank = 0, ranks = 1 } = options;
+export async function prepare(options: PrepareOptions): Promise<PrepareTotals> {
+  const { manifests, out, rank = 0, ranks = 1, signal } = options;
   mkdirSync(out, { recursive: true });
-  for (const name of readdirSync(out)) if (name.endsWith('.part')) rmSync(join(out, name), { force: true });
-  for (const [i, manifest] of manifests.entries()) if (i % ranks === rank) await prepareManifest(manifest, options);
+  checkNames(manifests);
+  checkSettings(options);
+  if (rank === 0) writeCodebooks(options);
+  const existing = new Set(readdirSync(out));
+  const totals: PrepareTotals = { read: 0, encoded: 0, hours: 0, skipped: 0, shards: 0 };
+  let number = 0;
+  for (const manifest of manifests)
+    for await (const { name, utterances } of planShards(manifest, options)) {
+      const isOurs = number++ % ranks === rank;
+      if (isOurs && !existing.has(name)) {
+        const rows = await encodeShard(utterances, totals, options);
+        signal?.throwIfAborted();
+        writeShard(join(out, name), rows, infoOf(options));
+        totals.shards++;
+      }
+      totals.read += utterances.length;
+      options.onProgress?.(totals);
+    }
+  return totals;
 }
 
-async function prepareManifest(manifest: string, options: PrepareOptions): Promise<void> {
-  const { out, codec, shardSize = 4000, maxSeconds = 30, frontEndName, onProgress } = options;
-  const info: ShardInfo = {
-    latentDim: codec.latentDim,
-    hopLength: codec.hopLength,
-    sampleRate: codec.sampleRate,
-    frontEnd: frontEndName,
-  };
-  const name = basename(manifest).replace(/\.jsonl(\.gz)?$/, '');
-  const recordings = new RecordingCache(codec.sampleRate);
-  const existing = new Set(readdirSync(out));
-  let [rows, shard, utterances, seconds, skipped] = [[] as ShardRow[], 0, 0, 0, 0];
-  const pathOf = (index: number) => `${name}-${String(index).padStart(5, '0')}.arrow`;
-  const finish = () => {
-    if (rows.length > 0) writeShard(join(out, pathOf(shard)), rows, info);
-    onProgress?.({ manifest, utterances, hours: seconds / 3600, skipped });
-    [rows, shard] = [[], shard + 1];
-  };
-  let kept = 0;
-  for await (const utterance of readManifest(manifest)) {
-    utterances++;
-    if (utterance.durationSeconds > maxSeconds) {
-      skipped++;
-      continue;
+const nameOf = (manifest: string) => basename(manifest).replace(/\.jsonl(\.gz)?$/, '');
+
+function checkNames(manifests: readonly string[]): void {
+  const names = manifests.map(nameOf);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new ManifestError(`two manifests are named ${twice}, and shards are named after them; rename one`);
+}
+
+function infoOf({ codec, frontEndName }: PrepareOptions): ShardInfo {
+  const { latentDim, hopLength, sampleRate } = codec;
+  const info = { latentDim, hopLength, sampleRate, frontEnd: frontEndName };
+  return hasCodebooks(codec) ? { ...info, codebooks: codec.codebookVectors.length } : info;
+}
+
+function checkSettings(options: PrepareOptions): void {
+  const { out, shardSize, maxSeconds, maxPositions, textIndex, rank = 0 } = options;
+  const path = join(out, SETTINGS_FILE);
+  const settings = JSON.stringify({ ...infoOf(options), shardSize, maxSeconds, maxPositions, textIndex });
+  if (existsSync(path)) {
+    const found = readFileSync(path, 'utf8').trim();
+    if (found !== settings)
+      throw new ManifestError(`${out}: prepared with ${found}, asked for ${settings}; give another --out`);
+  } else if (rank === 0) writeWhole(path, [Buffer.from(`${settings}\n`)]);
+}
+
+/** [K, V, D]: what turns the shards' codes into latents. */
+function writeCodebooks({ codec, out }: PrepareOptions): void {
+  if (!hasCodebooks(codec)) return;
+  const tables = codec.codebookVectors;
+  const [K, V] = [tables.length, tables[0].length / codec.latentDim];
+  const all = new Float32Array(K * V * codec.latentDim);
+  tables.forEach((table, k) => all.set(table, k * table.length));
+  writeSafetensors(join(out, CODEBOOKS_FILE), new Map([['codebooks', fromFloat32(all, [K, V, codec.latentDim])]]));
+}
+
+/** Cuts a manifest into shards, at the end of a recording where it can be. */
+async function* planShards(manifest: string, options: PrepareOptions): AsyncGenerator<PlannedShard> {
+  const { shardSize = 4000 } = options;
+  let [utterances, index] = [[] as Utterance[], 0];
+  const shard = () => ({ name: `${nameOf(manifest)}-${String(index++).padStart(5, '0')}.arrow`, utterances });
+  for await (const utterance of readManifest(manifest, options)) {
+    const isSameRecording = utterances.at(-1)?.path === utterance.path;
+    if (utterances.length >= (isSameRecording ? MAX_OVERSIZE : 1) * shardSize) {
+      yield shard();
+      utterances = [];
     }
-    seconds += utterance.durationSeconds;
-    if (!existing.has(pathOf(shard))) rows.push(await encodeUtterance(utterance, recordings, options));
-    if (++kept % shardSize === 0) finish();
+    utterances.push(utterance);
   }
-  if (kept % shardSize !== 0) finish();
+  if (utterances.length > 0) yield shard();
+}
+
+/** The rows in the manifest's order; each recording is decoded once, whatever the order of its cuts. */
+async function encodeShard(utterances: Utterance[], totals: PrepareTotals, options: PrepareOptions) {
+  const rows = new Map<Utterance, ShardRow>();
+  const recordings = new Map<string, Utterance[]>();
+  for (const utterance of utterances)
+    recordings.set(utterance.path, [...(recordings.get(utterance.path) ?? []), utterance]);
+  for (const [path, cuts] of recordings) {
+    const wanted = options.skipMissing && !existsSync(path) ? [] : cuts.filter((cut) => isShort(cut, options));
+    totals.skipped += cuts.length - wanted.length;
+    if (wanted.length === 0) continue;
+    for await (const { cut, samples, sampleRate } of readCuts(path, wanted)) {
+      options.signal?.throwIfAborted();
+      rows.set(cut, await encodeUtterance(cut, await resample(samples, sampleRate, options.codec.sampleRate), options));
+      totals.encoded++;
+      totals.hours += cut.durationSeconds / 3600;
+      options.onProgress?.(totals);
+    }
+  }
+  return utterances.flatMap((utterance) => rows.get(utterance) ?? []);
+}
+
+/** The released rule: tokens, specials included, and int(frames a second * seconds) stay below the positions. */
+function isShort(utterance: Utterance, options: PrepareOptions): boolean {
+  const { maxSeconds = 30, maxPositions = 2048, codec } = options;
+  const frames = Math.trunc((utterance.durationSeconds * codec.sampleRate) / codec.hopLength);
+  if (utterance.durationSeconds > maxSeconds || frames >= maxPositions) return false;
+  return tokensOf(utterance, options).tokens.length + frames < maxPositions;
 }
 
 async function encodeUtterance(
   utterance: Utterance,
-  recordings: RecordingCache,
+  samples: Float32Array,
   options: PrepareOptions,
 ): Promise<ShardRow> {
-  const latents = await options.codec.encode(await recordings.cut(utterance));
-  return { id: utterance.id, text: utterance.text, latents, ...tokensOf(utterance, options) };
+  const { codec } = options;
+  const row = { id: utterance.id, text: utterance.text, ...tokensOf(utterance, options) };
+  if (!hasCodebooks(codec)) return { ...row, latents: await codec.encode(samples) };
+  return { ...row, codes: transposed(await codec.encodeToCodes(samples), codec.codebookVectors.length) };
+}
+
+/** [K, T] -> [T, K] */
+function transposed(codes: Int32Array, K: number): Uint16Array {
+  const T = codes.length / K;
+  return Uint16Array.from(codes, (_, i) => codes[(i % K) * T + Math.floor(i / K)]);
 }
 
 /** The manifest's phonemes where it has them (they are what was spoken), else the front end's tokens. */
@@ -90,26 +195,4 @@ function tokensOf({ id, text, alignment }: Utterance, { frontEnd, phonemeId }: P
     return token;
   });
   return { tokens: [tokens[0], ...spoken, tokens[tokens.length - 1]], ends: alignment.ends };
-}
-
-/** The recording decoded last: manifests list the utterances of one after another. */
-class RecordingCache {
-  private path = '';
-  private samples: Float32Array = new Float32Array(0);
-
-  constructor(private readonly sampleRate: number) {}
-
-  /** The utterance's samples at the codec's rate. */
-  async cut({ id, path, startSeconds, durationSeconds, cut }: Utterance): Promise<Float32Array> {
-    if (path !== this.path) {
-      this.samples = (await readAudio(path, { sampleRate: this.sampleRate })).samples;
-      this.path = path;
-    }
-    const exact = cut && Math.abs(cut.numSamples / this.sampleRate - durationSeconds) < 1e-3 ? cut : null; // same rate
-    const start = exact?.startSample ?? Math.trunc(startSeconds * this.sampleRate);
-    const end = exact ? start + exact.numSamples : Math.trunc((startSeconds + durationSeconds) * this.sampleRate);
-    if (end > this.samples.length + this.sampleRate / 10)
-      throw new ManifestError(`${id}: ends at sample ${end}, but ${path} has ${this.samples.length}`);
-    return this.samples.slice(start, end);
-  }
 }

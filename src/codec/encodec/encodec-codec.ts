@@ -1,6 +1,6 @@
 import { openGgml } from '@sled-tts/ggml';
 import { ShapeError } from '../../model/errors.js';
-import type { Codec, LatentDecoder } from '../codec.js';
+import type { CodebookCodec, LatentDecoder } from '../codec.js';
 import { CausalNetwork } from './causal-network.js';
 import { CausalStream, joined } from './causal-stream.js';
 import { codebooksAt, hopLengthOf, type EncodecConfig } from './config.js';
@@ -37,13 +37,13 @@ const SLED_BANDWIDTH = 6;
  * EnCodec in Hugging Face's layout. A frame's latent is the sum of its K codebook vectors; the decoder takes latents as they
  * are. Encoder and decoder are loaded into ggml when first used.
  */
-export class EncodecCodec implements Codec {
+export class EncodecCodec implements CodebookCodec {
   readonly sampleRate: number;
   readonly hopLength: number;
   readonly latentDim: number;
   /** Codebooks in use (K). */
   readonly codebooks: number;
-  private readonly vectors: readonly Float32Array[];
+  readonly codebookVectors: readonly Float32Array[];
   private decoder: LoadedDecoder | undefined;
   private encoder: LoadedEncoder | undefined;
   private freed = false;
@@ -58,7 +58,7 @@ export class EncodecCodec implements Codec {
     this.hopLength = hopLengthOf(config);
     this.latentDim = config.latentDim;
     this.codebooks = codebooksAt(config, bandwidthOf(config, options.bandwidth));
-    this.vectors = Array.from({ length: this.codebooks }, (_, k) => weights.get(codebookName(k))!);
+    this.codebookVectors = Array.from({ length: this.codebooks }, (_, k) => weights.get(codebookName(k))!);
   }
 
   /** Opens a directory with `config.json` and `model.safetensors`. @throws {CheckpointError} */
@@ -86,7 +86,7 @@ export class EncodecCodec implements Codec {
     }
     const wrong = codes.find((code) => code < 0 || code >= codebookSize);
     if (wrong !== undefined) throw new RangeError(`latentsOf: expected codes in 0..${codebookSize - 1}, got ${wrong}`);
-    return sumOfVectors(this.vectors, codes, this.latentDim);
+    return sumOfVectors(this.codebookVectors, codes, this.latentDim);
   }
 
   /** A fresh encoder state; any number may be live at once. */
@@ -144,7 +144,7 @@ export class EncodecCodec implements Codec {
   private loadEncoder(): LoadedEncoder {
     const { config, weights } = this.files;
     const { ggml, backend } = this.openBackend();
-    const quantizer = new ResidualQuantizer(ggml, backend, this.vectors, this.latentDim);
+    const quantizer = new ResidualQuantizer(ggml, backend, this.codebookVectors, this.latentDim);
     const shape = { layers: encoderLayers(config), channels: 1, columnsPerFrame: this.hopLength };
     const network = new CausalNetwork(ggml, backend, { shape, weights, weightType: 'f32' });
     const free = () => Promise.all([network.free(), quantizer.free()]).then(() => backend.free());

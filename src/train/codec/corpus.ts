@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
+import { parseCut } from '../../data/manifest.js';
 
 /** Mono samples of one utterance inside a WAV file. */
 export interface Utterance {
@@ -14,14 +15,6 @@ interface OpenWav {
   readonly file: number;
   readonly dataOffset: number;
   readonly numSamples: number;
-}
-
-interface ManifestLine {
-  id?: string;
-  start?: number;
-  duration?: number;
-  recording?: { sources?: { source?: string }[]; sampling_rate?: number };
-  custom?: { startSample?: number; numSamples?: number };
 }
 
 /** A WAV header with its other chunks fits here; `data` must begin inside. */
@@ -79,7 +72,7 @@ export class SpeechCorpus {
   }
 }
 
-/** Reads manifests; a source path is relative to its manifest. Blank lines are skipped. */
+/** Reads manifests; a source path is relative to its manifest. Blank lines are skipped. @throws {ManifestError} */
 export function readManifests(paths: readonly string[], sampleRate: number): Utterance[] {
   return paths.flatMap((path) =>
     readFileSync(path, 'utf8')
@@ -89,19 +82,9 @@ export function readManifests(paths: readonly string[], sampleRate: number): Utt
 }
 
 function parseLine(line: string, where: string, manifest: string, sampleRate: number): Utterance {
-  let entry: ManifestLine;
-  try {
-    entry = JSON.parse(line) as ManifestLine;
-  } catch {
-    throw new TypeError(`${where}: not a line of JSON`);
-  }
-  const source = entry.recording?.sources?.[0]?.source;
-  const startSample = entry.custom?.startSample ?? Math.round((entry.start ?? 0) * sampleRate);
-  const numSamples = entry.custom?.numSamples ?? Math.round((entry.duration ?? NaN) * sampleRate);
-  if (typeof source !== 'string' || !Number.isSafeInteger(startSample) || !Number.isSafeInteger(numSamples)) {
-    throw new TypeError(`${where}: expected recording.sources[0].source and start and duration (or custom samples)`);
-  }
-  return { id: entry.id ?? where, path: resolve(dirname(manifest), source), startSample, numSamples };
+  const { id, path, startSeconds, durationSeconds, exact } = parseCut(line, where, dirname(manifest));
+  const startSample = exact?.startSample ?? Math.round(startSeconds * sampleRate);
+  return { id, path, startSample, numSamples: exact?.numSamples ?? Math.round(durationSeconds * sampleRate) };
 }
 
 function openWav(path: string, sampleRate: number): OpenWav {

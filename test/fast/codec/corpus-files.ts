@@ -20,7 +20,8 @@ export function writeCorpus(directory: string, count: number): string {
     );
     const custom = { startSample: start, numSamples: length };
     start += length;
-    return JSON.stringify({ id: `u${i}`, recording: { sources: [{ source: 'speech.wav' }] }, custom });
+    const duration = length / TINY.sampleRate;
+    return JSON.stringify({ id: `u${i}`, duration, recording: { sources: [{ source: 'speech.wav' }] }, custom });
   });
   writeFileSync(join(directory, 'speech.wav'), wav);
   const manifest = join(directory, 'manifest.jsonl');

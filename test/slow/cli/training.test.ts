@@ -58,7 +58,7 @@ describe('training from the command line', () => {
 
   it('left a codec, shards, a checkpoint and events', () => {
     expect(existsSync(join(folder, 'codec/model.safetensors'))).toBe(true);
-    expect(readdirSync(join(folder, 'shards'))).toEqual(['recordings-00000.arrow']);
+    expect(readdirSync(join(folder, 'shards'))).toEqual(['prepare.json', 'recordings-00000.arrow']);
     expect(checkpoints()).toEqual(['step-00000003']);
     expect(readdirSync(join(folder, 'run/events')).length).toBe(1);
   });
