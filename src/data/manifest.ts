@@ -63,14 +63,19 @@ export async function* manifestLines(path: string): AsyncGenerator<ManifestLine>
   const file = createReadStream(path);
   const input: ReadStream | Gunzip = path.endsWith('.gz') ? file.pipe(createGunzip()) : file;
   let number = 0;
-  let failed: Error | undefined;
   file.on('error', (error) => input.destroy(error));
-  input.on('error', (error: Error) => (failed = error));
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-    number++;
-    if (line.trim() !== '') yield { line, where: `${path}:${number}` };
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      number++;
+      if (line.trim() !== '') yield { line, where: `${path}:${number}` };
+    }
+    if (input.errored) throw input.errored;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error; // not the file's
+    throw new ManifestError(`${path}: after line ${number}: ${(error as Error).message}`, { cause: error });
+  } finally {
+    file.destroy();
   }
-  if (failed) throw new ManifestError(`${path}: ${failed.message}`);
 }
 
 /** Reads one line. @throws {ManifestError} */
