@@ -122,8 +122,6 @@ def make(case, config_name, mode, length, guidance, frames, ends, prompt_frames=
     return {"config": config_name, "mode": mode, "seed": seed, "guidance": guidance, "maxFrames": frames, "stopped": stopped}
 
 
-OUT.mkdir(exist_ok=True)
-(OUT / "configs.json").write_text(json.dumps(CONFIGS, indent=2) + "\n")
 ENDS = {  # frames drawn T, scores [B, T], whether the score ended it
     "by itself": lambda T, s, stopped: stopped and 15 <= T <= 60,
     "by the limit": lambda T, s, stopped: not stopped,
@@ -141,11 +139,12 @@ CASES = {
     "stream-early": ("even-stream", "stream", 40, 2.0, 90, ENDS["before the text"]),
     "clone-stop": ("even", "clone", 14, 2.0, 60, ENDS["by itself"], 11),
 }
-OUT.mkdir(exist_ok=True)
-(OUT / "configs.json").write_text(json.dumps(CONFIGS, indent=2) + "\n")
-index = OUT / "cases.json"
-cases = json.loads(index.read_text()) if index.exists() else {}
-with torch.no_grad():
-    for name in sys.argv[2:] or CASES:
-        cases[name] = make(name, *CASES[name])
-        index.write_text(json.dumps(cases, indent=2) + "\n")
+if __name__ == "__main__":
+    OUT.mkdir(exist_ok=True)
+    (OUT / "configs.json").write_text(json.dumps(CONFIGS, indent=2) + "\n")
+    index = OUT / "cases.json"
+    cases = json.loads(index.read_text()) if index.exists() else {}
+    with torch.no_grad():
+        for name in sys.argv[2:] or CASES:
+            cases[name] = make(name, *CASES[name])
+            index.write_text(json.dumps(cases, indent=2) + "\n")
