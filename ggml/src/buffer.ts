@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { GgmlError, ShapeError } from './errors.js';
+import type { FileMapping } from './gguf/file-mapping.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import type { Tensor, TensorStorage } from './tensor.js';
@@ -68,16 +69,24 @@ export class BufferType {
 export class WeightBuffer extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain: boolean;
+  readonly readOnly: boolean;
 
   constructor(
     readonly bufferType: BufferType,
     pointer: Pointer,
     /** Size in bytes. */
     readonly bytes: number,
+    /** The file that it lies in; it is kept mapped as long as the buffer is there. */
+    mapping?: FileMapping,
   ) {
     const { native } = bufferType;
-    super('buffer', 'buffer', () => native.ggml.backend_buffer_free(pointer));
+    mapping?.retain();
+    super('buffer', 'buffer', () => {
+      native.ggml.backend_buffer_free(pointer);
+      mapping?.release();
+    });
     this.plain = !bufferType.interleaved;
+    this.readOnly = mapping !== undefined;
   }
 }
 
@@ -111,5 +120,26 @@ export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): W
     if (status !== 0) throw new GgmlError(`allocate: ${type.name} refused ${tensor.describe()} (status ${status})`);
     tensor.storage = buffer;
   });
+  return buffer;
+}
+
+/** Lets `tensors` be the bytes of a mapped file at their positions. For memory that a CPU computes in. */
+export function mapTensors(
+  type: BufferType,
+  mapping: FileMapping,
+  tensors: readonly { readonly tensor: Tensor; readonly position: number }[],
+): WeightBuffer {
+  const { ggml } = type.native;
+  const pointer = ggml.backend_cpu_buffer_from_ptr(mapping.pointer, mapping.bytes);
+  if (!pointer) throw new GgmlError('load: ggml took no mapped file');
+  const bytes = tensors.reduce((sum, { tensor }) => sum + tensor.bytes, 0);
+  const buffer = new WeightBuffer(type, pointer, bytes, mapping);
+  ggml.backend_buffer_set_usage(pointer, USAGE_WEIGHTS);
+  for (const { tensor, position } of tensors) {
+    const status = ggml.backend_tensor_alloc(pointer, tensor.pointer, mapping.pointer + BigInt(position));
+    if (status !== 0)
+      throw new GgmlError(`load: ggml refused ${tensor.describe()} in a mapped file (status ${status})`);
+    tensor.storage = buffer;
+  }
   return buffer;
 }

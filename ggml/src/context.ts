@@ -1,6 +1,7 @@
 import { Backend } from './backend.js';
-import { allocateTensors, type BufferType, type WeightBuffer } from './buffer.js';
+import { allocateTensors, mapTensors, type BufferType, type WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
+import type { GgufFile } from './gguf/read.js';
 import { Graph } from './graph.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
@@ -79,18 +80,42 @@ export class Context extends NativeOwner {
 
   /** Gives every weight of this context that has none yet memory on `backend`, zeroed. */
   allocate(backend: Backend, options: AllocateOptions = {}): void {
-    this.assertAlive('allocate');
-    if (!(backend instanceof Backend)) throw new TypeError('allocate: expected a Backend');
-    backend.assertAlive('allocate');
+    for (const [type, tensors] of this.#unplaced('allocate', backend, options)) {
+      this.#buffers.push(allocateTensors(type, tensors));
+    }
+  }
+
+  /**
+   * allocate(), with the bytes that a file holds under the tensors' names; their types and dimensions must be the file's.
+   * On a CPU what is not interleaved stays in the mapped file, without a copy, and is read-only.
+   */
+  async load(backend: Backend, file: GgufFile, options: AllocateOptions = {}): Promise<void> {
+    const groups = this.#unplaced('load', backend, options);
+    for (const tensors of groups.values()) for (const tensor of tensors) file.expect(tensor);
+    for (const [type, tensors] of groups) {
+      const stays = (tensor: Tensor) => type === backend.defaultBufferType && file.isMappable(backend, tensor);
+      const mapped = tensors.filter(stays).map((tensor) => ({ tensor, position: file.expect(tensor).position }));
+      const copied = tensors.filter((tensor) => !stays(tensor));
+      if (file.mapping && mapped.length > 0) this.#buffers.push(mapTensors(type, file.mapping, mapped));
+      if (copied.length > 0) this.#buffers.push(allocateTensors(type, copied));
+      for (const tensor of copied) await file.upload(tensor);
+    }
+  }
+
+  /** The weights without memory, by the kind of memory that they are to have. */
+  #unplaced(where: string, backend: Backend, { interleave }: AllocateOptions): Map<BufferType, Tensor[]> {
+    this.assertAlive(where);
+    if (!(backend instanceof Backend)) throw new TypeError(`${where}: expected a Backend`);
+    backend.assertAlive(where);
     const groups = new Map<BufferType, Tensor[]>();
     for (const tensor of this.#tensors) {
       if (tensor.op !== 'none' || tensor.isInput || tensor.storage) continue;
-      const type = options.interleave ? placeFor(backend, tensor) : backend.defaultBufferType;
+      const type = interleave ? placeFor(backend, tensor) : backend.defaultBufferType;
       const group = groups.get(type);
       if (group) group.push(tensor);
       else groups.set(type, [tensor]);
     }
-    for (const [type, tensors] of groups) this.#buffers.push(allocateTensors(type, tensors));
+    return groups;
   }
 
   /** An empty graph; see Graph. */

@@ -21,6 +21,7 @@ const MULTIPLIES = 'mulMat';
 export class Graph extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain = true;
+  readonly readOnly = false;
   readonly #native: Native;
   readonly #memory: GraphMemory;
   readonly #order: Tensor[] = [];

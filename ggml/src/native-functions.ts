@@ -175,6 +175,7 @@ export const BASE = {
   backend_buft_get_alloc_size: ['size', 'ptr', 'ptr'],
   backend_buft_alloc_buffer: ['ptr', 'ptr', 'size'],
   backend_buffer_free: ['void', 'ptr'],
+  backend_cpu_buffer_from_ptr: ['ptr', 'ptr', 'size'],
   backend_buffer_get_base: ['ptr', 'ptr'],
   backend_buffer_clear: ['void', 'ptr', 'int'],
   backend_buffer_set_usage: ['void', 'ptr', 'int'],

@@ -14,6 +14,8 @@ export interface TensorStorage {
   readonly owner: NativeOwner;
   /** False for interleaved weights: they are written whole and never read back. */
   readonly plain: boolean;
+  /** True for weights that lie in a mapped file. */
+  readonly readOnly: boolean;
 }
 
 /** Offset of `ne` in struct ggml_tensor; `nb` follows. openGgml verifies it on a probe. */
@@ -150,6 +152,7 @@ export class Tensor {
     const storage = this.#stored('set');
     if (this.root.op !== 'none') throw new GgmlError(`set: ${this.describe()} is computed; set inputs or weights`);
     storage.owner.assertIdle('set');
+    if (storage.readOnly) throw new GgmlError(`set: ${this.describe()} lies in a mapped file, which is not written to`);
     return storage;
   }
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { codecCommand } from './codec.js';
+import { convertCommand } from './convert.js';
 import { manifestCommand } from './manifest.js';
 import { prepareCommand } from './prepare.js';
 import { sayCommand } from './say.js';
@@ -8,7 +9,16 @@ import { trainCommand } from './train.js';
 import { voicesCommand } from './voices.js';
 import type { World } from './world.js';
 
-const VERBS = [sayCommand, streamCommand, voicesCommand, trainCommand, manifestCommand, prepareCommand, codecCommand];
+const VERBS = [
+  sayCommand,
+  streamCommand,
+  voicesCommand,
+  convertCommand,
+  trainCommand,
+  manifestCommand,
+  prepareCommand,
+  codecCommand,
+];
 
 /** The command line, one file a verb. */
 export function createProgram(world: World, version: string): Command {

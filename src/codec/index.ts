@@ -2,7 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Codec } from './codec.js';
 import { EncodecCodec, type EncodecOptions } from './encodec/encodec-codec.js';
+import { parseEncodecConfig } from './encodec/config.js';
+import { foldWeights, weightShapes } from './encodec/weights.js';
+import { parseMelCodecConfig } from './mel/config.js';
+import { melCodecFilesOf } from './mel/files.js';
 import { MelCodec, type MelCodecOptions } from './mel/mel-codec.js';
+import { CheckpointError } from '../model/errors.js';
+import { fromFloat32, readSafetensors, type SafetensorsArray } from '../model/safetensors.js';
 
 export type { Codec, LatentDecoder } from './codec.js';
 export type CodecOptions = MelCodecOptions & EncodecOptions;
@@ -14,6 +20,43 @@ export type CodecOptions = MelCodecOptions & EncodecOptions;
  */
 export function openCodec(directory: string, options: CodecOptions = {}): Codec {
   return isEncodec(directory) ? EncodecCodec.open(directory, options) : MelCodec.open(directory, options);
+}
+
+/** A codec as one file holds it: the text of its `config.json`, and its tensors, weight norm folded. */
+export interface CodecFiles {
+  readonly config: string;
+  readonly tensors: ReadonlyMap<string, SafetensorsArray>;
+}
+
+/** Reads and checks a codec's directory. @throws {CheckpointError} */
+export function readCodecFiles(directory: string): CodecFiles {
+  const path = join(directory, 'model.safetensors');
+  openCodec(directory).free(); // checks everything, and loads nothing into ggml
+  const config = readFileSync(join(directory, 'config.json'), 'utf8');
+  const { tensors } = readSafetensors(path);
+  if (!isEncodec(directory)) return { config, tensors };
+  const parsed = parseEncodecConfig(JSON.parse(config));
+  const [weights, shapes] = [foldWeights(parsed, tensors, path), weightShapes(parsed)];
+  return {
+    config,
+    tensors: new Map([...weights].map(([name, values]) => [name, fromFloat32(values, shapes.get(name)!)])),
+  };
+}
+
+/** The codec of such files. @throws {CheckpointError} */
+export function codecOfFiles({ config, tensors }: CodecFiles, source: string, options: CodecOptions = {}): Codec {
+  let json: { model_type?: unknown } | null;
+  try {
+    json = JSON.parse(config) as typeof json;
+    if (json?.model_type === 'encodec') {
+      const parsed = parseEncodecConfig(json);
+      return new EncodecCodec({ config: parsed, weights: foldWeights(parsed, tensors, source) }, options);
+    }
+    return new MelCodec(melCodecFilesOf(parseMelCodecConfig(json), tensors, source), options);
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`${source}: the codec's config: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** A config that cannot be read is MelCodec's to complain about. */

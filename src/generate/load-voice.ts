@@ -6,8 +6,9 @@ import { CheckpointError } from '../model/errors.js';
 import { readSafetensors } from '../model/safetensors.js';
 import { createFrontEnd, type EnglishOptions } from '../text/index.js';
 import { openSession, type OpenSessionOptions } from './open-session.js';
-import { resolveModel, type ResolveOptions } from './resolve-model.js';
+import { isVoiceFile, resolveModel, type ResolveOptions } from './resolve-model.js';
 import { checkParts, type SpeechParts } from './speech.js';
+import { loadVoiceFile } from './voice-file.js';
 
 /** `onWarning` is told what is left out of a text; `pronunciations` are for words that the dictionary says otherwise. */
 export interface LoadVoiceOptions
@@ -20,10 +21,11 @@ export interface LoadVoiceOptions
 const RELEASED_CODEC = 'facebook/encodec_24khz';
 
 /**
- * Loads a model directory in Hugging Face's layout and its codec.
+ * Loads a model directory in Hugging Face's layout and its codec, or a voice file.
  * @throws {CheckpointError} for files that are missing, truncated, or do not fit each other, listing all that is wrong.
  */
 export async function loadVoice(directory: string, options: LoadVoiceOptions = {}): Promise<SpeechParts> {
+  if (isVoiceFile(directory)) return loadVoiceFile(directory, options);
   const config = readConfig(join(directory, 'config.json'));
   const source = join(directory, 'model.safetensors');
   if (!existsSync(source)) throw new CheckpointError(`${source}: no such file; a model is made of it and config.json`);
@@ -39,14 +41,19 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
   }
 }
 
-async function codecDirectory(model: string, config: SledConfig, options: LoadVoiceOptions): Promise<string> {
+/** The codec that is asked for, the model's own, or that of the released models. */
+export async function codecDirectory(
+  model: string,
+  config: SledConfig,
+  options: Pick<LoadVoiceOptions, 'codec' | 'signal' | 'onDownload'>,
+): Promise<string> {
   const own = join(model, 'codec');
   if (options.codec === undefined && (existsSync(own) || config.text !== 'bpe')) return own;
   return resolveModel(options.codec ?? RELEASED_CODEC, { ...options, kind: 'codec' });
 }
 
 /** @throws {CheckpointError} */
-function readConfig(path: string): SledConfig {
+export function readConfig(path: string): SledConfig {
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(path, 'utf8'));

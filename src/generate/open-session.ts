@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { openGgml } from '@sled-tts/ggml';
+import { GgufFile, openGgml } from '@sled-tts/ggml';
 import type { SledConfig } from '../model/config.js';
 import type { SafetensorsArray } from '../model/safetensors.js';
 import { Session, type SessionOptions } from './session.js';
-import { countWeights, loadWeights, WEIGHT_TYPES, type WeightType } from './weights.js';
+import { checkWeightType, countWeights, loadPackedWeights, loadWeights, type WeightType } from './weights.js';
 
 export interface OpenSessionOptions extends SessionOptions {
   /** How the matrices are stored (default q8_0: half of float16's time, and no difference to hear). */
@@ -27,21 +27,23 @@ export const defaultThreads = (weightCount: number): number =>
   weightCount < SMALL_NETWORK ? 1 : availableParallelism();
 
 /**
- * Loads a network, from a checkpoint in the released layout, ready to generate.
+ * Loads a network, from a checkpoint in the released layout or from a voice file, ready to generate.
  * @throws {CheckpointError} listing every tensor that is missing, unknown or mis-shaped. @throws {RangeError} for an option.
  */
 export async function openSession(
   config: SledConfig,
-  file: ReadonlyMap<string, SafetensorsArray>,
+  file: ReadonlyMap<string, SafetensorsArray> | GgufFile,
   options: OpenSessionOptions = {},
 ): Promise<Session> {
-  const { weights: type = 'q8_0', threads = defaultThreads(countWeights(file)), device = 'cpu', source } = options;
-  if (!WEIGHT_TYPES.includes(type))
-    throw new RangeError(`weights: expected one of ${WEIGHT_TYPES.join(', ')}, got ${String(type)}`);
+  const { weights: type = 'q8_0', threads = defaultThreads(countWeights(config)), device = 'cpu', source } = options;
+  checkWeightType(type);
   const ggml = openGgml();
   const backend = ggml.backend(device, { threads });
   try {
-    const weights = await loadWeights({ ggml, backend }, config, file, type, source);
+    const weights =
+      file instanceof GgufFile
+        ? await loadPackedWeights({ ggml, backend }, config, file)
+        : await loadWeights({ ggml, backend }, config, file, type, source);
     return new Session({ ggml, backend, weights, config }, options);
   } catch (error) {
     backend.free();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseHubId } from '../hub/hub-id.js';
 import { Snapshot, type SnapshotOptions } from '../hub/snapshot.js';
@@ -12,7 +12,7 @@ export interface ResolveOptions extends SnapshotOptions {
 }
 
 /**
- * The directory of a model or codec: a path, the name of a shipped voice, or a hub id, `ORG/NAME` or `ORG/NAME@REVISION`,
+ * The directory of a model or codec, or a voice file: a path, the name of a shipped voice, or a hub id, `ORG/NAME` or `ORG/NAME@REVISION`,
  * whose files are fetched into the cache of Hugging Face's tools unless they are there.
  * @throws {CheckpointError} when there is no such model, naming the voices that there are.
  * @throws {HubError} when the hub does not give it.
@@ -20,7 +20,7 @@ export interface ResolveOptions extends SnapshotOptions {
 export async function resolveModel(name: string | undefined, options: ResolveOptions): Promise<string> {
   const model = name ?? (options.kind === 'model' ? shippedVoices()[0] : undefined) ?? '';
   if (model === '') throw new CheckpointError('model: this package ships no voice; name the directory of one');
-  if (isModel(model)) return model;
+  if (isModel(model) || (options.kind === 'model' && isVoiceFile(model))) return model;
   const shipped = options.kind === 'model' ? shippedVoice(model) : undefined;
   if (shipped !== undefined) return shipped;
   const id = existsSync(model) ? undefined : parseHubId(model);
@@ -30,6 +30,10 @@ export async function resolveModel(name: string | undefined, options: ResolveOpt
   await snapshot.fetch(await filesOf(snapshot, options.kind));
   return snapshot.directory;
 }
+
+/** True for a model that is one file: network, tokenizer and codec as GGUF. */
+export const isVoiceFile = (path: string): boolean =>
+  path.endsWith('.gguf') && existsSync(path) && statSync(path).isFile();
 
 function unknownModel(model: string, kind: ResolveOptions['kind']): CheckpointError {
   const directory = existsSync(model) ? 'a directory with a config.json' : 'a directory';

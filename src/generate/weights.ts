@@ -1,4 +1,13 @@
-import { TENSOR_TYPES, type Backend, type Context, type Ggml, type PackedType, type Tensor } from '@sled-tts/ggml';
+import {
+  TENSOR_TYPES,
+  type Backend,
+  type Context,
+  type Ggml,
+  type GgufFile,
+  type PackedType,
+  type Tensor,
+  type TensorType,
+} from '@sled-tts/ggml';
 import { checkShapes, isIgnoredName, parameterTable } from '../model/checkpoint.js';
 import type { SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
@@ -7,6 +16,12 @@ import { toFloat32, type SafetensorsArray } from '../model/safetensors.js';
 /** How the large matrices are stored; vectors stay float32. */
 export const WEIGHT_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_K'] as const;
 export type WeightType = (typeof WEIGHT_TYPES)[number];
+
+/** @throws {RangeError} naming the types that there are. */
+export function checkWeightType(type: WeightType): void {
+  if (!WEIGHT_TYPES.includes(type))
+    throw new RangeError(`weights: expected one of ${WEIGHT_TYPES.join(', ')}, got ${String(type)}`);
+}
 
 /** The network's tensors by our names (`parameterTable`); products of one input are joined, see `JOINED`. */
 export class Weights {
@@ -91,20 +106,108 @@ export async function loadWeights(
   type: WeightType,
   source = 'model.safetensors',
 ): Promise<Weights> {
+  expectShapes(config, file, source);
+  const parts = partsOf(config);
+  return createWeights(
+    ggml,
+    parts,
+    (part) => typeOf(part, type),
+    async ({ products, plain, tensors }) => {
+      products.allocate(backend, { interleave: true });
+      plain.allocate(backend);
+      for (const part of parts) {
+        const tensor = tensors.get(part.name)!;
+        tensor.set(await packed(ggml, tensor.type, joinRows(part, file), tensor.ne[0]));
+      }
+    },
+  );
+}
+
+/**
+ * Loads the network of a voice file: what is not interleaved stays in the mapped file.
+ * @throws {CheckpointError} listing every missing, unknown and mis-shaped tensor.
+ */
+export function loadPackedWeights(
+  { ggml, backend }: { ggml: Ggml; backend: Backend },
+  config: SledConfig,
+  file: GgufFile,
+): Promise<Weights> {
+  const parts = partsOf(config);
+  const problems = packedProblems(parts, file);
+  if (problems.length > 0) throw new CheckpointError(`${file.path} does not fit its config: ${problems.join('; ')}`);
+  const storedAs = ({ name }: Part) => file.tensors.get(name)!.type;
+  return createWeights(ggml, parts, storedAs, async ({ products, plain }) => {
+    await products.load(backend, file, { interleave: true });
+    await plain.load(backend, file);
+  });
+}
+
+function packedProblems(parts: readonly Part[], { tensors }: GgufFile): string[] {
+  const problems = parts.flatMap(({ name, rows, columns, isMatrix }) => {
+    const shape = [columns, rows];
+    const found = tensors.get(name);
+    if (!found) return [`missing ${name} [${shape}]`];
+    if (found.ne.length > 2 || found.ne[0] !== columns || (found.ne[1] ?? 1) !== rows)
+      return [`${name}: expected [${shape}], got [${found.ne}]`];
+    const allowed: readonly string[] = isMatrix ? WEIGHT_TYPES : ['f32'];
+    return allowed.includes(found.type) ? [] : [`${name}: expected ${allowed.join(', ')}, got ${found.type}`];
+  });
+  const known = new Set(parts.map(({ name }) => name));
+  for (const name of tensors.keys()) if (!known.has(name) && !isIgnoredName(name)) problems.push(`unknown ${name}`);
+  return problems;
+}
+
+/** The network's tensors as a voice file stores them, one at a time. */
+export function packedParts(
+  ggml: Ggml,
+  config: SledConfig,
+  file: ReadonlyMap<string, SafetensorsArray>,
+  type: WeightType,
+  source: string,
+): { name: string; type: WeightType; ne: number[]; pack: () => Promise<ArrayBufferView> }[] {
+  expectShapes(config, file, source);
+  return partsOf(config).map((part) => {
+    const stored = typeOf(part, type);
+    const pack = () => packed(ggml, stored, joinRows(part, file), part.columns);
+    return { name: part.name, type: stored, ne: part.isMatrix ? [part.columns, part.rows] : [part.columns], pack };
+  });
+}
+
+function expectShapes(config: SledConfig, file: ReadonlyMap<string, SafetensorsArray>, source: string): void {
   const problems = checkShapes(config, new Map([...file].map(([name, { shape }]) => [name, shape])));
   if (problems.length > 0) throw new CheckpointError(`${source} does not fit its config: ${problems.join('; ')}`);
+}
+
+/** Read by row number, not multiplied by: block types would be unpacked again and again. */
+const isEmbedding = ({ name }: Part) => name === 'textEmbedding.weight';
+
+function typeOf(part: Part, wanted: WeightType): WeightType {
+  if (!part.isMatrix) return 'f32';
+  return storedType(part.name, part.columns, isEmbedding(part) && wanted !== 'f32' ? 'f16' : wanted);
+}
+
+interface WeightParts {
+  /** Matrices to multiply by. */
+  products: Context;
+  plain: Context;
+  tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** Makes the tensors of all parts and lets `fill` give them memory and values. */
+async function createWeights(
+  ggml: Ggml,
+  parts: readonly Part[],
+  typeOf: (part: Part) => TensorType,
+  fill: (made: WeightParts) => Promise<void>,
+): Promise<Weights> {
   const [products, plain] = [ggml.context(), ggml.context()];
   const tensors = new Map<string, Tensor>();
-  const parts = partsOf(config);
   try {
-    for (const { name, rows, columns, isMatrix } of parts) {
-      const isProduct = isMatrix && name !== 'textEmbedding.weight';
-      const stored = isMatrix ? storedType(name, columns, isProduct || type === 'f32' ? type : 'f16') : 'f32';
-      tensors.set(name, (isProduct ? products : plain).tensor(stored, [columns, rows], name));
+    for (const part of parts) {
+      const context = part.isMatrix && !isEmbedding(part) ? products : plain;
+      tensors.set(part.name, context.tensor(typeOf(part), [part.columns, part.rows], part.name));
     }
-    products.allocate(backend, { interleave: true });
-    plain.allocate(backend);
-    for (const part of parts) await upload(ggml, tensors.get(part.name)!, joinRows(part, file));
+    await fill({ products, plain, tensors });
     return new Weights(tensors, [products, plain]);
   } catch (error) {
     for (const context of [products, plain]) context.free();
@@ -112,9 +215,8 @@ export async function loadWeights(
   }
 }
 
-async function upload(ggml: Ggml, tensor: Tensor, values: Float32Array): Promise<void> {
-  if (tensor.type === 'f32') tensor.set(values);
-  else tensor.set(await ggml.quantizeAsync(tensor.type as PackedType, values, tensor.ne[0]));
+async function packed(ggml: Ggml, type: TensorType, values: Float32Array, columns: number) {
+  return type === 'f32' ? values : ggml.quantizeAsync(type as PackedType, values, columns);
 }
 
 function joinRows({ sources, rows, columns }: Part, file: ReadonlyMap<string, SafetensorsArray>): Float32Array {
@@ -129,9 +231,6 @@ function joinRows({ sources, rows, columns }: Part, file: ReadonlyMap<string, Sa
   return values;
 }
 
-/** Number of weights in a checkpoint, without those that are none of the network's. */
-export function countWeights(file: ReadonlyMap<string, SafetensorsArray>): number {
-  let count = 0;
-  for (const [name, { shape }] of file) if (!isIgnoredName(name)) count += shape.reduce((a, b) => a * b, 1);
-  return count;
-}
+/** Number of weights of a network. */
+export const countWeights = (config: SledConfig): number =>
+  parameterTable(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

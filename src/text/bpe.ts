@@ -29,12 +29,23 @@ function readText(path: string): string {
   return bytes.toString('utf8');
 }
 
-function readVocabulary(path: string): Record<string, number> {
+/** The texts of `vocab.json` and `merges.txt`. */
+export interface BpeFiles {
+  readonly vocab: string;
+  readonly merges: string;
+}
+
+/** Reads both files of a directory. @throws {RangeError} */
+export const readBpeFiles = (directory: string): BpeFiles => ({
+  vocab: readText(join(directory, 'vocab.json')),
+  merges: readText(join(directory, 'merges.txt')),
+});
+
+function parseVocabulary(text: string, path: string): Record<string, number> {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readText(path));
+    parsed = JSON.parse(text);
   } catch (error) {
-    if (error instanceof RangeError) throw error;
     throw new RangeError(`tokenizer: ${path}: expected JSON {"token": id}: ${(error as Error).message}`, {
       cause: error,
     });
@@ -54,8 +65,8 @@ function readVocabulary(path: string): Record<string, number> {
   return vocabulary;
 }
 
-function readMerges(path: string, vocabulary: Record<string, number>): [string, string][] {
-  const lines = readText(path).split(/\r?\n/);
+function parseMerges(text: string, vocabulary: Record<string, number>, path: string): [string, string][] {
+  const lines = text.split(/\r?\n/);
   const first = lines[0].startsWith('#version') ? 1 : 0;
   const merges: [string, string][] = [];
   lines.forEach((line, index) => {
@@ -98,8 +109,13 @@ export class BytePairs implements TextFrontEnd {
 
   /** Reads `vocab.json` and `merges.txt` of a directory; a RangeError names the file and what was expected. */
   static load(directory: string): BytePairs {
-    const vocabulary = readVocabulary(join(directory, 'vocab.json'));
-    return new BytePairs(vocabulary, readMerges(join(directory, 'merges.txt'), vocabulary));
+    return BytePairs.parse(readBpeFiles(directory), directory);
+  }
+
+  /** From the texts of both files; a RangeError names the file, below `source`, and what was expected. */
+  static parse({ vocab, merges }: BpeFiles, source: string): BytePairs {
+    const vocabulary = parseVocabulary(vocab, join(source, 'vocab.json'));
+    return new BytePairs(vocabulary, parseMerges(merges, vocabulary, join(source, 'merges.txt')));
   }
 
   /** `<s>`, the text's ids, `</s>`. */

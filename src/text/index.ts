@@ -1,19 +1,20 @@
-import { BytePairs } from './bpe.js';
+import { BytePairs, readBpeFiles, type BpeFiles } from './bpe.js';
 import { EnglishPhonemes, type EnglishOptions } from './english.js';
 import type { TextFrontEnd } from './front-end.js';
 
 /** A model's text front end as its config names it. */
 export type FrontEndConfig =
   | { readonly kind: 'phonemes-en' }
-  /** `directory` holds `vocab.json` and `merges.txt`. */
-  | { readonly kind: 'bpe'; readonly directory: string };
+  /** `directory` holds `vocab.json` and `merges.txt`, or names where `files` are from. */
+  | { readonly kind: 'bpe'; readonly directory: string; readonly files?: BpeFiles };
 
 /** The front end of a config; the options are for phonemes and RangeErrors say what a file lacks. */
 export function createFrontEnd(config: FrontEndConfig, options: EnglishOptions = {}): TextFrontEnd {
-  return config.kind === 'bpe' ? BytePairs.load(config.directory) : new EnglishPhonemes(options);
+  if (config.kind === 'phonemes-en') return new EnglishPhonemes(options);
+  return BytePairs.parse(config.files ?? readBpeFiles(config.directory), config.directory);
 }
 
-export { BPE_SPECIALS, BytePairs } from './bpe.js';
+export { BPE_SPECIALS, BytePairs, readBpeFiles, type BpeFiles } from './bpe.js';
 export { type BpeTrainingOptions, type BpeVocabulary, saveBpe, trainBpe } from './bpe-train.js';
 export { EnglishPhonemes, type EnglishOptions, spokenForm } from './english.js';
 export type { TextFrontEnd, TextStream } from './front-end.js';

@@ -1,19 +1,30 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import koffi from 'koffi';
+import type { Backend } from '../backend.js';
 import { GgmlError } from '../errors.js';
+import type { Tensor } from '../tensor.js';
+import { FileMapping } from './file-mapping.js';
 import type { Ggml } from '../ggml.js';
 import type { Native, Pointer } from '../native.js';
 import { TENSOR_TYPES } from '../tensor-type.js';
 import { checkHeader, HeaderIncomplete, type GgufHeader } from './header.js';
 import { ARRAY_CLASSES, VALUE_KINDS, type GgufTensor, type GgufValue, type NumericKind } from './types.js';
 
+/** ggml's TENSOR_ALIGNMENT on a CPU. */
+const ALIGNMENT = 32;
 const FIRST_READ_BYTES = 1 << 16;
 // The largest vocabularies take some ten megabytes.
 const MAX_HEADER_BYTES = 1 << 28;
 
-/** An open GGUF file: its metadata and tensors are known, tensor data is read when asked for. Close it. */
+/**
+ * An open GGUF file: its metadata and tensors are known, tensor data is read when asked for. Close it; what was loaded from it
+ * stays. A mapped file that another program makes shorter ends this process (SIGBUS), as any mapped file does.
+ */
 export class GgufFile {
+  /** The file in memory; undefined where the system does not map files. */
+  readonly mapping: FileMapping | undefined;
   readonly #file: FileHandle;
+  #closed = false;
 
   /** Made by openGguf(). */
   constructor(
@@ -23,6 +34,35 @@ export class GgufFile {
     readonly tensors: ReadonlyMap<string, GgufTensor>,
   ) {
     this.#file = file;
+    const end = Math.max(0, ...[...tensors.values()].map(({ position, bytes }) => position + bytes));
+    this.mapping = FileMapping.of(file.fd, end);
+  }
+
+  /** The entry of a tensor's name; a GgmlError where there is none, or one of another type or other dimensions. */
+  expect(tensor: Tensor): GgufTensor {
+    const found = this.tensors.get(tensor.name);
+    if (!found) throw new GgmlError(`${this.path}: no tensor "${tensor.name}"`);
+    const ne = [0, 1, 2, 3].map((i) => found.ne[i] ?? 1);
+    if (found.type !== tensor.type || ne.join() !== tensor.ne.join()) {
+      throw new GgmlError(`${this.path}: expected ${tensor.describe()}, got ${found.type}[${ne.join(', ')}]`);
+    }
+    return found;
+  }
+
+  /** True when a backend can compute with a tensor where it lies in the file. */
+  isMappable(backend: Backend, tensor: Tensor): boolean {
+    const aligned = this.expect(tensor).position % ALIGNMENT === 0;
+    return this.mapping !== undefined && backend.device.kind === 'cpu' && aligned;
+  }
+
+  /** Copies a tensor's bytes into its memory, on a worker thread: interleaving takes a while. */
+  async upload(tensor: Tensor): Promise<void> {
+    const { position, bytes } = this.expect(tensor);
+    const { ggml } = tensor.context.native;
+    const source = this.mapping ? this.mapping.pointer + BigInt(position) : await this.read(tensor.name);
+    await new Promise<void>((resolve, reject) => {
+      ggml.backend_tensor_set.async(tensor.pointer, source, 0, bytes, (error) => (error ? reject(error) : resolve()));
+    });
   }
 
   /** The raw bytes of a tensor, as Tensor.set takes them; GgmlError when there is none of that name. */
@@ -38,6 +78,9 @@ export class GgufFile {
 
   /** Closes the file; metadata stays readable. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.mapping?.release();
     await this.#file.close();
   }
 }

@@ -14,7 +14,8 @@ export interface GgufTensorInput {
   readonly name: string;
   readonly type: TensorType;
   readonly ne: readonly number[];
-  readonly data: ArrayBufferView;
+  /** The bytes, or what makes them when they are to be written: a large file need not be in memory as a whole. */
+  readonly data: ArrayBufferView | (() => Promise<ArrayBufferView>);
 }
 export interface GgufContent {
   readonly metadata: Readonly<Record<string, GgufInput>>;
@@ -29,7 +30,9 @@ export async function writeGguf(ggml: Ggml, path: string, content: GgufContent):
   const file = await open(temporary, 'w');
   try {
     await writeAll(file, header);
-    for (const { data } of content.tensors) {
+    for (const tensor of content.tensors) {
+      const data = typeof tensor.data === 'function' ? await tensor.data() : tensor.data;
+      checkData(tensor, data);
       await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
       await writeAll(file, new Uint8Array(-data.byteLength & (ALIGNMENT - 1)));
     }
@@ -57,16 +60,20 @@ function checkTensors(tensors: readonly GgufTensorInput[]): void {
       throw new GgmlError(`writeGguf: expected distinct tensor names of 1 to 63 bytes, got ${JSON.stringify(name)}`);
     }
     names.add(name);
-    const { blockSize, blockBytes } = typeInfo(type, `writeGguf: "${name}"`);
-    const elements = checkDimensions(`writeGguf: "${name}"`, type, ne).reduce((product, n) => product * n, 1);
-    const bytes = (elements / blockSize) * blockBytes;
-    if (!ArrayBuffer.isView(data))
-      throw new TypeError(`writeGguf: expected "${name}" as a typed array of ${bytes} bytes`);
-    if (data.byteLength !== bytes) {
-      throw new ShapeError(
-        `writeGguf: expected ${bytes} bytes for "${name}", ${type}[${ne.join(', ')}], got ${data.byteLength}`,
-      );
-    }
+    checkDimensions(`writeGguf: "${name}"`, type, ne);
+    if (typeof data !== 'function') checkData({ name, type, ne }, data);
+  }
+}
+
+function checkData({ name, type, ne }: Omit<GgufTensorInput, 'data'>, data: ArrayBufferView): void {
+  const { blockSize, blockBytes } = typeInfo(type, `writeGguf: "${name}"`);
+  const bytes = (ne.reduce((product, n) => product * n, 1) / blockSize) * blockBytes;
+  if (!ArrayBuffer.isView(data))
+    throw new TypeError(`writeGguf: expected "${name}" as a typed array of ${bytes} bytes`);
+  if (data.byteLength !== bytes) {
+    throw new ShapeError(
+      `writeGguf: expected ${bytes} bytes for "${name}", ${type}[${ne.join(', ')}], got ${data.byteLength}`,
+    );
   }
 }
 

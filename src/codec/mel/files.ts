@@ -38,9 +38,16 @@ const DECODER_PREFIX = 'decoder.';
  * @throws {CheckpointError} naming every missing, unknown and mis-shaped tensor, or what is wrong with the config.
  */
 export function readMelCodecFiles(directory: string): MelCodecFiles {
-  const config = readConfig(join(directory, 'config.json'));
   const path = join(directory, 'model.safetensors');
-  const { tensors } = readSafetensors(path);
+  return melCodecFilesOf(readConfig(join(directory, 'config.json')), readSafetensors(path).tensors, path);
+}
+
+/** @throws {CheckpointError} naming every missing, unknown and mis-shaped tensor. */
+export function melCodecFilesOf(
+  config: MelCodecConfig,
+  tensors: ReadonlyMap<string, SafetensorsArray>,
+  path: string,
+): MelCodecFiles {
   const expected = analysisShapes(config);
   const hasDecoder = [...tensors.keys()].some((name) => name.startsWith(DECODER_PREFIX));
   if (hasDecoder) for (const [name, shape] of decoderShapes(config)) expected.set(DECODER_PREFIX + name, shape);
