@@ -1,4 +1,16 @@
-export { SledTts, type LoadOptions, type SpeakOptions, type SpeakProgress, type Speech } from './sled-tts.js';
+export {
+  SledTts,
+  type BatchOptions,
+  type LoadOptions,
+  type Recording,
+  type SpeakOptions,
+  type SpeakProgress,
+  type Speech,
+  type SpokenPart,
+} from './sled-tts.js';
+export type { Prompt } from './generate/prompt.js';
+export { Voice, type VoiceCodec } from './generate/voice.js';
+export { TorchRandom } from './generate/torch-random.js';
 export type { WeightType } from './generate/weights.js';
 export { shippedVoices } from './generate/shipped-voices.js';
 export type { SledConfig } from './model/config.js';

@@ -1,6 +1,12 @@
 import { loadVoice, type LoadVoiceOptions } from './generate/load-voice.js';
 import { checkParts, speakText, type SpeechParts } from './generate/speech.js';
-import { checkSeed, scaledNoise, TorchRandom } from './generate/torch-random.js';
+import { sharedNoise } from './generate/shared-noise.js';
+import { scaledNoise, TorchRandom, type NoiseSource } from './generate/torch-random.js';
+import type { SpokenUtterance } from './generate/utterance-speaker.js';
+import { checkCodec, checkPrompt, Voice } from './generate/voice.js';
+import { joined, type Prompt } from './generate/prompt.js';
+import type { Audio } from './audio/audio.js';
+import { resample } from './audio/resample.js';
 import type { SledConfig } from './model/config.js';
 import { resolveModel } from './generate/resolve-model.js';
 
@@ -29,12 +35,44 @@ export interface SpeakOptions {
   guidanceScale?: number;
   /** Deviation of the noise that frames are drawn with: lower is calmer and clearer, 0 always the same (default: the voice's own). */
   temperature?: number;
+  /** What to go on from: a voice, or recorded latents and their text. A voice is computed once and used again. */
+  prompt?: Prompt;
+  /** Whether the sound begins with the prompt's, made again from its latents. */
+  includePrompt?: boolean;
   /** Most latent frames to speak. */
   maxFrames?: number;
   /** The same limit in seconds. */
   maxSeconds?: number;
   signal?: AbortSignal;
   onProgress?: (progress: SpeakProgress) => void;
+  /** Told of each utterance as soon as its length is known. */
+  onUtterance?: (utterance: SpokenPart) => void;
+}
+
+/** How texts are spoken together. */
+export interface BatchOptions extends Omit<SpeakOptions, 'seed'> {
+  /** Readings of each text (default 1). */
+  count?: number;
+  /** A prompt for each text, in place of `prompt`. */
+  prompts?: readonly Prompt[];
+  /** Or a generator to go on with: the released evaluation seeds one for all of its batches. */
+  seed?: number | TorchRandom;
+}
+
+/** An utterance, and when it sounds. */
+export interface SpokenPart {
+  /** What is said; '' for a voice that reads phonemes. */
+  text: string;
+  startSeconds: number;
+  endSeconds: number;
+}
+
+/** A recording that becomes a voice. */
+export interface Recording extends Audio {
+  /** What is said in it, to the letter; '' where the text to speak will begin with it. */
+  text: string;
+  /** Only this much of its beginning becomes the voice; all of it is encoded. */
+  seconds?: number;
 }
 
 /** A text spoken as a whole. */
@@ -46,6 +84,8 @@ export interface Speech {
   frames: number;
   /** What the network drew, [T, D]. */
   latents: Float32Array;
+  /** What was spoken as one, in order: sentences, or as much as the network holds. */
+  utterances: SpokenPart[];
 }
 
 const DEFAULT_SEED = 0;
@@ -84,9 +124,46 @@ export class SledTts {
 
   /** Speaks a whole text. @throws {RangeError} for an empty text or an option out of range. */
   async generate(text: string, options: SpeakOptions = {}): Promise<Speech> {
-    const [chunks, frames]: [Float32Array[], Float32Array[]] = [[], []];
-    for await (const chunk of this.#speak(text, options, (latent) => frames.push(latent))) chunks.push(chunk);
-    return { samples: join(chunks), sampleRate: this.sampleRate, frames: frames.length, latents: join(frames) };
+    return this.#generate(text, options, new TorchRandom(options.seed ?? DEFAULT_SEED));
+  }
+
+  /**
+   * Speaks whole texts together, `count` readings of each in a row: one generator draws for all, as the released code does for
+   * a batch and its `num_return_sequences`. Their rows are computed in the same graphs; maxStreams bounds them.
+   * @throws {RangeError} as generate().
+   */
+  async generateBatch(texts: readonly string[], options: BatchOptions = {}): Promise<Speech[]> {
+    const { count = 1, seed = DEFAULT_SEED, prompts } = options;
+    if (!Number.isInteger(count) || count < 1) throw new RangeError(`count: expected a positive integer, got ${count}`);
+    if (prompts && prompts.length !== texts.length)
+      throw new RangeError(`prompts: expected one a text, ${texts.length}, got ${prompts.length}`);
+    const readings = texts.flatMap((text, i) =>
+      Array.from({ length: count }, () => ({ text, prompt: prompts ? prompts[i] : options.prompt })),
+    );
+    const random = typeof seed === 'number' ? new TorchRandom(seed) : seed;
+    const noises = sharedNoise(random, readings.length, this.config.noiseDim);
+    const left = new AbortController();
+    const signal = AbortSignal.any([left.signal, ...(options.signal ? [options.signal] : [])]);
+    const speaking = readings.map(({ text, prompt }, i) =>
+      this.#generate(text, { ...options, prompt, signal }, noises[i]),
+    );
+    try {
+      return await Promise.all(speaking);
+    } finally {
+      left.abort(); // one that fails ends all
+      await Promise.allSettled(speaking);
+    }
+  }
+
+  /** Makes a voice of a recording, to be used as a prompt or stored in a file. @throws {RangeError} for one that is empty. */
+  async createVoice({ samples, sampleRate, text, seconds = Infinity }: Recording): Promise<Voice> {
+    const { codec } = this.#parts;
+    if (!(samples instanceof Float32Array) || samples.length === 0 || !samples.every(Number.isFinite))
+      throw new RangeError('createVoice: expected samples, finite numbers in a Float32Array, and at least one');
+    if (!(seconds > 0)) throw new RangeError(`seconds: expected a positive number, got ${seconds}`);
+    const latents = await codec.encode(await resample(samples, sampleRate, codec.sampleRate));
+    const frames = Math.min(latents.length / codec.latentDim, Math.max(1, Math.round(seconds * this.frameRate)));
+    return new Voice({ text, latents: latents.subarray(0, frames * codec.latentDim) }, codec);
   }
 
   /**
@@ -95,7 +172,7 @@ export class SledTts {
    * @throws {RangeError} for an empty text or an option out of range.
    */
   async *stream(text: string | AsyncIterable<string>, options: SpeakOptions = {}): AsyncGenerator<Float32Array, void> {
-    yield* this.#speak(text, options, () => undefined);
+    yield* this.#speak(text, options, new TorchRandom(options.seed ?? DEFAULT_SEED));
   }
 
   /** Stops all streams and frees the voice. */
@@ -104,32 +181,60 @@ export class SledTts {
     this.#parts.codec.free();
   }
 
+  async #generate(text: string, options: Omit<SpeakOptions, 'seed'>, noise: NoiseSource): Promise<Speech> {
+    const [chunks, frames, utterances]: [Float32Array[], Float32Array[], SpokenPart[]] = [[], [], []];
+    const onUtterance = (utterance: SpokenPart) => {
+      utterances.push(utterance);
+      options.onUtterance?.(utterance);
+    };
+    const spoken = this.#speak(text, { ...options, onUtterance }, noise, (latent) => frames.push(latent));
+    for await (const chunk of spoken) chunks.push(chunk);
+    const { sampleRate } = this;
+    return { samples: joined(chunks), sampleRate, frames: frames.length, latents: joined(frames), utterances };
+  }
+
   async *#speak(
     text: string | AsyncIterable<string>,
-    options: SpeakOptions,
-    onFrame: (latent: Float32Array) => void,
+    options: Omit<SpeakOptions, 'seed'>,
+    noise: NoiseSource,
+    onFrame?: (latent: Float32Array) => void,
   ): AsyncGenerator<Float32Array, void> {
-    const { seed = DEFAULT_SEED, onProgress } = options;
+    const { onProgress, onUtterance, includePrompt = false } = options;
     const { guidanceScale = this.config.guidanceScale, temperature = this.config.temperature } = options;
     checkText(text);
-    checkSeed(seed);
     checkScale('guidanceScale', guidanceScale);
     checkScale('temperature', temperature);
+    const prompt = this.#checkedPrompt(options.prompt);
     let expected: number | undefined;
     let frames = 0;
     yield* speakText(this.#parts, text, {
-      noise: scaledNoise(new TorchRandom(seed), temperature),
+      noise: scaledNoise(noise, temperature),
       guidanceScale,
+      prompt,
+      includePrompt,
       maxFrames: maxFramesOf(options, this.frameRate),
       signal: options.signal ?? new AbortController().signal,
       onWarning: this.#onWarning,
       onExpectation: (frames) => (expected = frames),
+      onUtterance: (utterance) => onUtterance?.(this.#timed(utterance, includePrompt ? prompt : undefined)),
       onFrame: (latent) => {
         frames++;
-        onFrame(latent);
+        onFrame?.(latent);
         onProgress?.({ frames, fraction: expected && Math.min(frames / expected, 1) });
       },
     });
+  }
+
+  #checkedPrompt(prompt: Prompt | undefined): Prompt | undefined {
+    if (prompt instanceof Voice) checkCodec(prompt, this.#parts.codec);
+    else if (prompt) checkPrompt(prompt, this.config.latentDim);
+    return prompt;
+  }
+
+  /** An utterance in seconds of the sound, which may begin with a prompt's. */
+  #timed({ text, start, frames }: SpokenUtterance, audible: Prompt | undefined): SpokenPart {
+    const first = start + (audible?.latents.length ?? 0) / this.config.latentDim;
+    return { text, startSeconds: first / this.frameRate, endSeconds: (first + frames.length) / this.frameRate };
   }
 }
 
@@ -151,14 +256,4 @@ function maxFramesOf({ maxFrames = Infinity, maxSeconds = Infinity }: SpeakOptio
     throw new RangeError(`maxFrames: expected a positive integer, got ${maxFrames}`);
   if (!(maxSeconds > 0)) throw new RangeError(`maxSeconds: expected a positive number, got ${maxSeconds}`);
   return Math.min(maxFrames, Math.ceil(maxSeconds * frameRate));
-}
-
-function join(arrays: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const array of arrays) {
-    whole.set(array, filled);
-    filled += array.length;
-  }
-  return whole;
 }

@@ -9,6 +9,8 @@ export interface Codec {
   readonly hopLength: number;
   /** Channels of a latent frame (D). */
   readonly latentDim: number;
+  /** [D]: how far each channel varies. No two trained codecs share it, so it tells whose latents some are. */
+  readonly channelScale: Float32Array;
   /** Mono samples in [-1, 1], [N] -> latents [ceil(N / hopLength), D], row-major. */
   encode(samples: Float32Array): Promise<Float32Array>;
   /** A fresh decoder state; any number may be live at once. */

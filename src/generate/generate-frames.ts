@@ -1,4 +1,5 @@
 import { isInterleaved, type SledConfig } from '../model/config.js';
+import type { SharedPrefix } from './prefix-store.js';
 import type { Session } from './session.js';
 import type { TokenSource } from './token-source.js';
 import type { NoiseSource } from './torch-random.js';
@@ -12,8 +13,10 @@ export interface GenerateOptions {
   noise: NoiseSource;
   /** 1 computes the conditional row alone. */
   guidanceScale: number;
-  /** Frames [D] of a voice, placed between the text (which begins with theirs) and the new frames. */
+  /** Frames [D] of a voice: the first ones of the sequence, given instead of drawn; the text begins with theirs. */
   prompt?: readonly Float32Array[];
+  /** What streams with this prompt have in common, see sharedPrefix(). */
+  prefix?: SharedPrefix;
   /** Most frames to draw, given how many tokens were read (default: until the positions are used up). */
   maxFrames?: number | ((tokens: number) => number);
   signal?: AbortSignal;
@@ -45,11 +48,14 @@ export async function* generateFrames(
   try {
     stream.feedUnconditional(eosId);
     stream.feedText(turn.ids);
-    for (const frame of prompt) stream.feedFrame(frame);
-    let [frames, tokens] = [0, turn.ids.length];
+    let [frames, tokens, given] = [0, turn.ids.length, 0];
     for (;;) {
       const limit = typeof maxFrames === 'number' ? maxFrames : maxFrames(tokens);
       for (let written = 0; turn.ended || written < framesPerTurn; written++) {
+        if (given < prompt.length) {
+          stream.feedFrame(prompt[given++]);
+          continue;
+        }
         if (frames >= limit) return 'maxFrames';
         if (stream.length >= maxPositions) return 'positions';
         signal?.throwIfAborted();

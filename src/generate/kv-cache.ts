@@ -1,8 +1,16 @@
-import type { Backend, Context, Ggml, Tensor } from '@sled-tts/ggml';
+import type { Backend, Context, Ggml, Ops, Tensor } from '@sled-tts/ggml';
 import type { SledConfig } from '../model/config.js';
 
 /** Element type of cached keys and values; f32 is for comparing with other engines. */
 export type CacheType = 'f16' | 'f32';
+
+/** Keys and values of the first positions of a row, outside the cache: a layer's keys are [positions, C]. */
+export interface CachedPositions {
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  readonly positions: number;
+  free(): void;
+}
 
 /**
  * Keys and values of every layer, in place: a slot holds one row's positions.
@@ -50,17 +58,44 @@ export class KvCache {
 
   /** Copies everything from a smaller cache. */
   async copyFrom(old: KvCache, ggml: Ggml): Promise<void> {
-    const context = ggml.context();
-    const graph = context.graph();
-    const { view, cpy } = context.ops;
-    const copy = (from: Tensor, to: Tensor) => {
+    await this.#copy(ggml, old, (from, to, { view }) => {
       const [C] = from.ne;
       const ne = [C, old.positions, old.slots];
-      const target = view(to, ne, { strides: [C, C * this.positions] });
-      graph.expand(cpy(view(from, ne), target));
-    };
-    old.keys.forEach((keys, i) => copy(keys, this.keys[i]));
-    old.values.forEach((values, i) => copy(values, this.values[i]));
+      return [view(from, ne), view(to, ne, { strides: [C, C * this.positions] })];
+    });
+  }
+
+  /** Copies the first positions of a slot out of the cache. */
+  async save(slot: number, positions: number, ggml: Ggml): Promise<CachedPositions> {
+    const context = ggml.context();
+    const like = ({ ne: [C] }: Tensor) => context.tensor(this.type, [C, positions]);
+    const saved = { keys: this.keys.map(like), values: this.values.map(like), positions, free: () => context.free() };
+    context.allocate(this.backend);
+    await this.#copy(ggml, saved, (to, from, ops) => [this.#firstPositions(from, slot, positions, ops), to]);
+    return saved;
+  }
+
+  /** Puts what `save` copied into the first positions of a slot. */
+  async restore(saved: CachedPositions, slot: number, ggml: Ggml): Promise<void> {
+    await this.#copy(ggml, saved, (from, to, ops) => [from, this.#firstPositions(to, slot, saved.positions, ops)]);
+  }
+
+  #firstPositions(cached: Tensor, slot: number, positions: number, { view }: Ops): Tensor {
+    const [C] = cached.ne;
+    return view(cached, [C, positions], { strides: [C], offset: slot * this.positions * C });
+  }
+
+  /** One copy for every layer's keys and values, `pair` giving source and target of theirs and ours. */
+  async #copy(
+    ggml: Ggml,
+    other: { keys: readonly Tensor[]; values: readonly Tensor[] },
+    pair: (theirs: Tensor, ours: Tensor, ops: Ops) => [Tensor, Tensor],
+  ): Promise<void> {
+    const context = ggml.context();
+    const graph = context.graph();
+    const { ops } = context;
+    other.keys.forEach((keys, i) => graph.expand(ops.cpy(...pair(keys, this.keys[i], ops))));
+    other.values.forEach((values, i) => graph.expand(ops.cpy(...pair(values, this.values[i], ops))));
     try {
       await graph.allocate(this.backend).compute();
     } finally {

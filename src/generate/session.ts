@@ -2,6 +2,7 @@ import type { SledConfig } from '../model/config.js';
 import { GraphCache, LONGEST_PREFILL } from './graph-cache.js';
 import type { Frame, FrameInput, GraphParts, Position, PositionInput } from './graphs.js';
 import { KvCache, type CacheType } from './kv-cache.js';
+import { PrefixStore, type PrefixRow, type SharedPrefix } from './prefix-store.js';
 import type { NoiseSource } from './torch-random.js';
 
 /** Rows of the cache at the start: one voice with guidance. */
@@ -19,6 +20,8 @@ export interface StreamOptions {
   /** 1 is the conditional row alone. */
   guidanceScale: number;
   noise: NoiseSource;
+  /** What this stream begins with as others do: computed for the first of them, copied for the rest. */
+  prefix?: SharedPrefix;
 }
 
 /** A sequence in the cache. */
@@ -97,12 +100,15 @@ export class Session {
   readonly #waiting: Request[] = [];
   #cache: KvCache;
   #graphs: GraphCache;
+  readonly #prefixes = new PrefixStore();
   #running: Promise<void> | undefined;
   #freed = false;
   /** Step graphs computed so far. */
   steps = 0;
   /** Prefill graphs computed so far. */
   prefills = 0;
+  /** Positions that they put into the cache. */
+  prefilledPositions = 0;
 
   constructor(
     private readonly parts: GraphParts,
@@ -158,6 +164,7 @@ export class Session {
     for (const stream of this.#open) stream.close();
     await this.#running;
     this.#graphs.free();
+    this.#prefixes.free();
     this.#cache.free();
     this.parts.weights.free();
     this.parts.backend.free();
@@ -198,17 +205,42 @@ export class Session {
       Math.max(...rows.map(({ slot }) => slot)) + 1,
       Math.max(...rows.map(({ cached, pending }) => cached + pending.length)),
     );
-    for (const row of rows) while (row.pending.length > 1) await this.#prefill(row);
+    for (const { options, conditional, unconditional } of streams) {
+      await this.#fill(conditional, 'conditional', options.prefix);
+      if (unconditional) await this.#fill(unconditional, 'unconditional', options.prefix);
+    }
     return this.#draw(streams, rows);
   }
 
-  /** Computes all but the last pending position of a row, at most LONGEST_PREFILL of them. */
-  async #prefill(row: Row): Promise<void> {
+  /** Puts all but the last pending position of a row into the cache, a shared prefix at most once into any. */
+  async #fill(row: Row, which: PrefixRow, prefix: SharedPrefix | undefined): Promise<void> {
+    if (prefix && row.cached === 0) await this.#fillPrefix(row, which, prefix);
+    while (row.pending.length > 1) await this.#prefill(row, row.pending.length - 1);
+  }
+
+  async #fillPrefix(row: Row, which: PrefixRow, prefix: SharedPrefix): Promise<void> {
+    const { ggml } = this.parts;
+    const count = prefix[which];
+    if (count >= row.pending.length) throw new Error(`prefix: ${count} of ${row.pending.length} positions are shared`);
+    const kept = this.#prefixes.get(prefix, which);
+    if (kept) {
+      await this.#cache.restore(kept, row.slot, ggml);
+      row.pending.splice(0, count);
+      row.cached = count;
+    } else if (count > 0) {
+      while (row.cached < count) await this.#prefill(row, count - row.cached);
+      this.#prefixes.set(prefix, which, await this.#cache.save(row.slot, count, ggml));
+    }
+  }
+
+  /** Computes the next pending positions of a row, at most `count` or LONGEST_PREFILL of them. */
+  async #prefill(row: Row, count: number): Promise<void> {
     const { slot, cached } = row;
-    const contents = row.pending.splice(0, Math.min(LONGEST_PREFILL, row.pending.length - 1));
+    const contents = row.pending.splice(0, Math.min(LONGEST_PREFILL, count));
     row.cached += contents.length;
     const entries = contents.map((content, i) => ({ content, position: cached + i, slot }));
     this.prefills++;
+    this.prefilledPositions += contents.length;
     await this.#graphs.prefill({ slot, count: entries.length, length: row.cached }).compute(entries);
   }
 

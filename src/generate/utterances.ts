@@ -1,80 +1,33 @@
-import type { SledConfig, TextKind } from '../model/config.js';
-import { phonemeId } from '../text/alphabet.js';
+import type { SledConfig } from '../model/config.js';
 import type { TextFrontEnd } from '../text/front-end.js';
-import { Channel } from './channel.js';
-import { TokenQueue } from './token-source.js';
+import { PhonemeUtterances } from './phoneme-utterances.js';
+import type { Prompt } from './prompt.js';
+import type { TokenSource } from './token-source.js';
+import { WrittenUtterances } from './written-utterances.js';
 
-/** Where a text may be cut: a voice that learned single sentences speaks them one by one. */
-interface CutRules {
-  /** Ids after which an utterance is over. */
-  sentenceEnds: ReadonlySet<number>;
-  /** Ids after which a sentence that has become too long is cut. */
-  clauseEnds: ReadonlySet<number>;
-  /** Stands between words and begins no utterance. */
-  space: number;
+/** What is spoken as one sequence: its ids begin with the start id and end with the end id. */
+export interface Utterance extends TokenSource {
+  /** How many ids, from the first on, the prompt alone decides. */
+  readonly certain: number;
+  /** What was read of the text; '' where ids come without their text. */
+  readonly text: string;
 }
 
-const ids = (...phonemes: string[]) => new Set(phonemes.map(phonemeId));
-
-/** A byte-level token says too little about sentences: such a text is one utterance, as the released code has it. */
-const CUT_RULES: Partial<Record<TextKind, CutRules>> = {
-  'phonemes-en': { sentenceEnds: ids('.', '!', '?'), clauseEnds: ids(',', ';', ':', '—'), space: phonemeId(' ') },
-};
-
-/** Positions that a token takes in all: its own, and those of the frames that slow speech needs for it. */
-const POSITIONS_PER_TOKEN = 4;
-
-/** Ids in, utterances out: each a token queue that begins with the start id and ends with the end id. */
-class UtteranceCutter {
-  readonly #rules: CutRules | undefined;
-  readonly #longest: number;
-  #current: TokenQueue | undefined;
-  #length = 0;
-
-  constructor(
-    private readonly config: SledConfig,
-    private readonly begin: (utterance: TokenQueue) => void,
-  ) {
-    this.#rules = CUT_RULES[config.text];
-    this.#longest = config.maxPositions / POSITIONS_PER_TOKEN;
-  }
-
-  /** The text's own start and end ids are left out: every utterance gets its own. */
-  push(id: number): void {
-    if (!this.#current) {
-      if (id === this.#rules?.space) return;
-      this.#current = new TokenQueue();
-      this.#current.push([this.config.bosId]);
-      this.#length = 0;
-      this.begin(this.#current);
-    }
-    this.#current.push([id]);
-    this.#length++;
-    if (this.#endsWith(id)) this.end();
-  }
-
-  end(): void {
-    this.#current?.end([this.config.eosId]);
-    this.#current = undefined;
-  }
-
-  fail(error: unknown): void {
-    this.#current?.fail(error);
-  }
-
-  #endsWith(id: number): boolean {
-    if (!this.#rules) return false;
-    const { sentenceEnds, clauseEnds, space } = this.#rules;
-    if (sentenceEnds.has(id)) return true;
-    const tooLong = this.#length / this.#longest;
-    return (tooLong >= 0.8 && clauseEnds.has(id)) || (tooLong >= 1 && id === space);
-  }
-}
-
+/** A text as utterances. */
 export interface Utterances {
-  utterances: AsyncIterable<TokenQueue>;
   /** Ids of the whole text, where it was given as a whole. */
-  tokens: number | undefined;
+  readonly tokens: number | undefined;
+  /** Whether each utterance goes on from the one before, in voice and in sound; else each stands alone. */
+  readonly continuous: boolean;
+  /** The next utterance, to be spoken after a prompt; undefined at the end. @throws {RangeError} for a prompt that is too long. */
+  next(prompt: Prompt | undefined): Promise<Utterance | undefined>;
+}
+
+/** A text that utterances are cut from: takes pieces while it is being written. */
+export interface UtteranceWriter extends Utterances {
+  push(text: string): void;
+  end(): void;
+  fail(error: unknown): void;
 }
 
 /**
@@ -85,35 +38,21 @@ export function utterancesOf(
   text: string | AsyncIterable<string>,
   frontEnd: TextFrontEnd,
   config: SledConfig,
-  signal: AbortSignal,
+  options: { signal: AbortSignal; frameRate: number; prompt?: Prompt },
 ): Utterances {
-  const channel = new Channel<TokenQueue>();
-  const cutter = new UtteranceCutter(config, (utterance) => void channel.push(utterance));
-  const stream = frontEnd.createStream();
-  let [first, tokens] = [true, 0];
-  const take = (ids: readonly number[]) => {
-    const body = first ? ids.slice(1) : ids;
-    if (ids.length > 0) first = false;
-    tokens += body.length;
-    for (const id of body) cutter.push(id);
-  };
-  const finish = () => {
-    take(stream.end().slice(0, -1));
-    cutter.end();
-    channel.close();
-  };
-  const fail = (error: unknown) => {
-    cutter.fail(error);
-    channel.fail(error);
-  };
+  const whole = typeof text === 'string' ? text : undefined;
+  const writer: UtteranceWriter =
+    config.text === 'bpe'
+      ? new WrittenUtterances(frontEnd, config, { ...options, whole })
+      : new PhonemeUtterances(frontEnd, config, { ...options, whole });
   if (typeof text === 'string') {
-    take(stream.push(text));
-    finish();
+    writer.push(text);
+    writer.end();
   } else
-    void readText(text, signal, (piece) => take(stream.push(piece)))
-      .then(finish)
-      .catch(fail);
-  return { utterances: channel, tokens: typeof text === 'string' ? tokens : undefined };
+    void readText(text, options.signal, (piece) => writer.push(piece))
+      .then(() => writer.end())
+      .catch((error) => writer.fail(error));
+  return writer;
 }
 
 async function readText(text: AsyncIterable<string>, signal: AbortSignal, take: (piece: string) => void) {

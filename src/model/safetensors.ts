@@ -72,7 +72,8 @@ function readHeader(file: number, size: number, path: string) {
     fail('the header is not JSON');
   }
   if (typeof json !== 'object' || json === null) fail('the header is not an object');
-  const { __metadata__: metadata = {}, ...entries } = json as Record<string, unknown>;
+  const { __metadata__, ...entries } = json as Record<string, unknown>;
+  const metadata = __metadata__ ?? {};
   return { header: Object.entries(entries), metadata: metadata as Record<string, string>, start: 8 + length };
 }
 

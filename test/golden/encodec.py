@@ -102,7 +102,8 @@ def make(name, settings, decodes, encodes):
     save_file({k: v.contiguous().clone() for k, v in tensors.items()}, OUT / f"{name}.safetensors")
 
 
-OUT.mkdir(exist_ok=True)
-with torch.no_grad():
-    for name in sys.argv[1:] or CONFIGS:
-        make(name, *CONFIGS[name])
+if __name__ == "__main__":
+    OUT.mkdir(exist_ok=True)
+    with torch.no_grad():
+        for name in sys.argv[1:] or CONFIGS:
+            make(name, *CONFIGS[name])

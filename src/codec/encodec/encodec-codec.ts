@@ -7,7 +7,7 @@ import { codebooksAt, hopLengthOf, type EncodecConfig } from './config.js';
 import { EncodecEncoder } from './encodec-encoder.js';
 import { decoderLayers, encoderLayers } from './layers.js';
 import type { NetworkWeightType } from './network-weights.js';
-import { ResidualQuantizer, sumOfVectors } from './quantizer.js';
+import { ResidualQuantizer, spreadOfSums, sumOfVectors } from './quantizer.js';
 import { codebookName, readEncodecFiles, type EncodecFiles } from './weights.js';
 
 export interface EncodecOptions {
@@ -44,6 +44,7 @@ export class EncodecCodec implements CodebookCodec {
   /** Codebooks in use (K). */
   readonly codebooks: number;
   readonly codebookVectors: readonly Float32Array[];
+  private scale: Float32Array | undefined;
   private decoder: LoadedDecoder | undefined;
   private encoder: LoadedEncoder | undefined;
   private freed = false;
@@ -64,6 +65,11 @@ export class EncodecCodec implements CodebookCodec {
   /** Opens a directory with `config.json` and `model.safetensors`. @throws {CheckpointError} */
   static open(directory: string, options: EncodecOptions = {}): EncodecCodec {
     return new EncodecCodec(readEncodecFiles(directory), options);
+  }
+
+  get channelScale(): Float32Array {
+    this.scale ??= spreadOfSums(this.codebookVectors, this.latentDim);
+    return this.scale;
   }
 
   async encode(samples: Float32Array): Promise<Float32Array> {

@@ -23,6 +23,14 @@ export function sumOfVectors(codebooks: readonly Float32Array[], codes: Int32Arr
   return latents;
 }
 
+/** [D]: root of the mean squares of the codebooks' vectors, added up, as if every code were as likely. */
+export function spreadOfSums(codebooks: readonly Float32Array[], dimension: number): Float32Array {
+  const squares = new Float64Array(dimension);
+  for (const vectors of codebooks)
+    vectors.forEach((x, i) => (squares[i % dimension] += (x * x * dimension) / vectors.length));
+  return Float32Array.from(squares, Math.sqrt);
+}
+
 /** Finds the nearest vectors on ggml, one codebook after another. */
 export class ResidualQuantizer {
   private readonly context: Context;

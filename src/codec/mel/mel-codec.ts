@@ -45,6 +45,10 @@ export class MelCodec implements Codec {
     return new MelCodec(readMelCodecFiles(directory), options);
   }
 
+  get channelScale(): Float32Array {
+    return this.statistics.std;
+  }
+
   async encode(samples: Float32Array): Promise<Float32Array> {
     return this.analysis.encode(samples);
   }

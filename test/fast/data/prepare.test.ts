@@ -99,6 +99,7 @@ const codec: Codec = {
   sampleRate: 8000,
   hopLength: 10,
   latentDim: 2,
+  channelScale: Float32Array.of(1, 1),
   encode: async (samples) =>
     Float32Array.from({ length: 2 * Math.ceil(samples.length / 10) }, (_, i) => samples[(i >> 1) * 10 + (i & 1)]),
   createDecoder: () => {

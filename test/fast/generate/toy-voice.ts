@@ -47,10 +47,19 @@ export class ToyCodec implements Codec {
   readonly calls: number[] = [];
   freed = false;
 
-  constructor(readonly latentDim: number) {}
+  readonly channelScale: Float32Array;
 
-  encode(): Promise<Float32Array> {
-    return Promise.reject(new Error('not needed here'));
+  constructor(readonly latentDim: number) {
+    this.channelScale = new Float32Array(latentDim).fill(1);
+  }
+
+  /** The samples of a frame are its first channels. */
+  async encode(samples: Float32Array): Promise<Float32Array> {
+    const latents = new Float32Array(Math.ceil(samples.length / this.hopLength) * this.latentDim);
+    samples.forEach((x, n) => {
+      latents[Math.floor(n / this.hopLength) * this.latentDim + (n % this.hopLength)] = x;
+    });
+    return latents;
   }
 
   createDecoder(): LatentDecoder {

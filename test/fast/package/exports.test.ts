@@ -10,6 +10,8 @@ it('exports exactly this', () => {
     'HubError',
     'ShapeError',
     'SledTts',
+    'TorchRandom',
+    'Voice',
     'encodePcm16',
     'encodeWav',
     'play',

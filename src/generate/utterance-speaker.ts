@@ -1,0 +1,110 @@
+import type { Channel } from './channel.js';
+import { ChunkedDecoder } from './chunked-decoder.js';
+import { generateFrames } from './generate-frames.js';
+import { framesOf, sharedPrefix, type Prompt } from './prompt.js';
+import { frameRateOf, type SpeechOptions, type SpeechParts } from './speech.js';
+import { expectedFrames } from './speaking-rate.js';
+import type { Utterance } from './utterances.js';
+import { Voice } from './voice.js';
+
+/** An utterance as it was spoken; its frames [D] are numbered through the whole speech. */
+export interface SpokenUtterance {
+  /** What was read of the text; '' where ids come without their text. */
+  text: string;
+  /** Number of its first frame. */
+  start: number;
+  frames: readonly Float32Array[];
+  /** Ids that were read, the prompt's among them. */
+  tokens: number;
+  /** Whether the network ended it by itself. */
+  ended: boolean;
+}
+
+/** Speech that takes several times as long as usual has lost its way. */
+const PATIENCE = 4;
+const PATIENCE_SECONDS = 2;
+
+/** Speaks utterance after utterance into a channel; until a flush() they sound as one. */
+export class UtteranceSpeaker {
+  #decoder: ChunkedDecoder | undefined;
+  #frames = 0;
+  /** Whether there was anything to speak. */
+  spoke = false;
+
+  constructor(
+    private readonly parts: SpeechParts,
+    private readonly options: SpeechOptions,
+    private readonly channel: Channel<Promise<Float32Array>>,
+  ) {}
+
+  get framesLeft(): number {
+    return this.options.maxFrames - this.#frames;
+  }
+
+  async speak(utterance: Utterance, prompt: Prompt | undefined): Promise<SpokenUtterance> {
+    const { onWarning, onFrame, onUtterance } = this.options;
+    const decoder = await this.#decoderAfter(prompt);
+    const { generation, tokens } = this.#generate(utterance, prompt, decoder);
+    const [frames, start, most]: [Float32Array[], number, number] = [[], this.#frames, this.framesLeft];
+    this.spoke = true;
+    for (;;) {
+      const { value, done } = await generation.next();
+      if (done) {
+        const spoken = { text: utterance.text, start, frames, tokens: tokens(), ended: value === 'end' };
+        if (!spoken.ended && frames.length < most)
+          onWarning?.(`the voice did not end by itself; cut after ${frames.length} frames`);
+        onUtterance?.(spoken);
+        return spoken;
+      }
+      frames.push(value);
+      this.#frames++;
+      onFrame?.(value);
+      await decoder.push(value);
+    }
+  }
+
+  /** Lets all sound out; what follows sounds as if it stood alone. */
+  async flush(): Promise<void> {
+    await this.#decoder?.flush();
+    await this.free();
+  }
+
+  async free(): Promise<void> {
+    const decoder = this.#decoder;
+    this.#decoder = undefined;
+    await decoder?.free();
+  }
+
+  /** The decoder that is in use, or a new one that has heard the prompt. */
+  async #decoderAfter(prompt: Prompt | undefined): Promise<ChunkedDecoder> {
+    if (this.#decoder) return this.#decoder;
+    const decoder = new ChunkedDecoder(this.parts.codec, this.channel);
+    this.#decoder = decoder;
+    if (prompt) await decoder.begin(prompt.latents, this.options.includePrompt === true && !this.spoke);
+    return decoder;
+  }
+
+  #generate(utterance: Utterance, prompt: Prompt | undefined, decoder: ChunkedDecoder) {
+    const { session, config, codec } = this.parts;
+    const { noise, guidanceScale, signal } = this.options;
+    const rate = frameRateOf(codec);
+    const left = this.framesLeft;
+    const given = prompt ? framesOf(prompt.latents, config.latentDim) : [];
+    let tokens = 0;
+    const limit = (read: number) => {
+      tokens = read;
+      const patience = PATIENCE * expectedFrames(read - utterance.certain, config.text, rate) + PATIENCE_SECONDS * rate;
+      return Math.min(left, Math.ceil(patience));
+    };
+    const generation = generateFrames(session, config, utterance, {
+      noise,
+      guidanceScale,
+      signal,
+      prompt: given,
+      prefix: prompt instanceof Voice ? sharedPrefix(prompt, config, utterance.certain, given.length) : undefined,
+      maxFrames: limit,
+      onWaiting: () => void decoder.decode(),
+    });
+    return { generation, tokens: () => tokens };
+  }
+}

@@ -1,0 +1,59 @@
+import type { TextFrontEnd, TextStream } from '../text/front-end.js';
+import type { Utterance } from './utterances.js';
+import type { Boundary, WrittenText } from './written-text.js';
+
+/** How many tokens an utterance may have before it ends at a boundary of a kind. */
+export type Limits = Record<Boundary, number>;
+
+/** An utterance that reads its words when its tokens are asked for, and ends where its limits say. */
+export class WordTokens implements Utterance {
+  readonly #words: WrittenText;
+  readonly #limits: Limits;
+  readonly #stream: TextStream;
+  readonly #ids: number[];
+  #tokens = 0;
+  #ended = false;
+  #text = '';
+  /** Tokens of the prompt that no later word changes, the start token included. */
+  readonly certain: number;
+
+  /** `lead` is said before the words and no part of `text`: a prompt's text and a space. */
+  constructor(words: WrittenText, frontEnd: TextFrontEnd, lead: string, limits: Limits) {
+    this.#words = words;
+    this.#limits = limits;
+    this.#stream = frontEnd.createStream();
+    this.#ids = this.#stream.push(lead);
+    this.certain = this.#ids.length;
+  }
+
+  /** What was read of the text. */
+  get text(): string {
+    return this.#text;
+  }
+
+  async read(count: number, signal?: AbortSignal): Promise<{ ids: number[]; ended: boolean }> {
+    while (!this.#ended && this.#ids.length < count) {
+      const piece = await this.#words.peek(signal);
+      if (!piece || this.#endsBefore(piece.after)) {
+        this.#take(this.#stream.end());
+        this.#ended = true;
+      } else {
+        this.#words.take();
+        const text = this.#text === '' && piece.after ? piece.text.trimStart() : piece.text;
+        this.#text += text;
+        this.#take(this.#stream.push(text));
+      }
+    }
+    const ids = this.#ids.splice(0, Math.min(count, this.#ids.length));
+    return { ids, ended: this.#ended && this.#ids.length === 0 };
+  }
+
+  #endsBefore(after: Boundary | undefined): boolean {
+    return after !== undefined && this.#tokens > 0 && this.#tokens >= this.#limits[after];
+  }
+
+  #take(ids: readonly number[]): void {
+    this.#tokens += ids.length;
+    this.#ids.push(...ids);
+  }
+}

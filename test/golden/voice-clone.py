@@ -1,0 +1,139 @@
+"""Golden latents and sound of voice cloning, computed as the released scripts do, with a tiny model and a tiny codec.
+
+    python voice-clone.py SLED_CHECKOUT        # torch 2.5.1, transformers 4.47.0, CPU, float32; writes voice-clone/
+
+scripts/run_voice_clone.py: the prompt's text, a space and the new text; the prompt's latents; the sound after the prompt.
+scripts/eval_continue.py: whole texts; of whole utterances the first 225 latents (here PROMPT_FRAMES); the sound from the beginning, up
+to the frame of the stopping step. One seed for all batches. scripts/eval_reference.py: as run_voice_clone.py, up to that frame.
+
+Their --max_length is 160: it turns out to bound text and new frames, the prompt not counted.
+
+voice-clone/config.json: the model's config. voice-clone/cases.json: by case its seed, guidance, and the texts, prompts (lengths of the
+signals of encodec.py) and readings of each batch. Weights: hash_weights.py, the end-of-speech weight in the file; codec and tokenizer: encodec.py's
+"tiny" and bpe/. voice-clone/golden.safetensors by CASE.BATCH.ROW; P prompt frames, T frames, N samples:
+
+    latents  [T, D]    drawn after the prompt, without the frame of the stopping step
+    samples  [N]       what the script saves
+    eos_head.weight    [1, C], by CASE
+"""
+
+import json
+import pathlib
+import sys
+import warnings
+
+sys.path.insert(0, sys.argv[1])
+warnings.filterwarnings("ignore")
+import torch
+from safetensors.torch import save_file
+from transformers import EncodecConfig, EncodecFeatureExtractor, EncodecModel, RobertaTokenizer, logging
+from sled import sled
+from encodec import CONFIGS, hashed, signal
+from hash_weights import fill, hash_uniform
+
+logging.set_verbosity_error()
+torch.set_num_threads(1)
+HERE = pathlib.Path(__file__).parent
+OUT = HERE / "voice-clone"
+CONFIG = dict(vocab_size=700, hidden_size=72, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, vae_embed_dim=12,
+              diffloss_d=2, diffloss_w=40, noise_channels=9, max_position_embeddings=2048, rms_norm_eps=1e-6, training_cfg=0.1,
+              bos_token_id=0, pad_token_id=None, eos_token_id=2)
+STRIDE, PROMPT_FRAMES, MAX_LENGTH, LOGIT = 24, 20, 160, 1.3862944
+PROMPT = "It was silent and gloomy,"
+CASES = {  # script, seed, guidance, batches of (texts, prompt texts, signal lengths), readings, whether it ends by itself
+    "clone": ("clone", 42, 2.0, [(["the captive slept."], [PROMPT], [725])], 1, True),
+    "clone-limit": ("clone", 3, 1.0, [(["the fire went out."], [PROMPT], [480])], 1, False),
+    "readings": ("clone", 7, 2.0, [(["Nothing moved."], [PROMPT], [490])], 3, True),
+    "continuation": ("continue", 0, 2.0, [(["It was silent and gloomy, and the fire went out.", "Nothing moved at all."], None, [700, 961]),
+                                          (["The captive slept by the fire."], None, [600])], 1, True),
+    "reference": ("reference", 0, 2.0, [(["Nothing moved."], [PROMPT], [600]), (["It was cold."], ["The fire went out."], [481])], 1, True),
+}
+
+
+def build_codec():
+    settings, _, _ = CONFIGS["tiny"]
+    codec = EncodecModel(EncodecConfig(**settings)).eval()
+    for key, p in [*codec.named_parameters(), *codec.named_buffers()]:
+        if p.requires_grad or key.endswith(".embed"):
+            p.copy_(hashed(key, p.shape))
+    return codec, EncodecFeatureExtractor(feature_size=1, sampling_rate=settings["sampling_rate"])
+
+
+def run_batch(model, tokenizer, codec, processor, script, batch, readings, probe=None):
+    """What a script does with a batch: for each row its latents and samples, and the end-of-speech logits [B, T]."""
+    texts, prompts, lengths = batch
+    inputs = [f"{p} {t}" for p, t in zip(prompts, texts)] if prompts else texts
+    encoded = tokenizer.batch_encode_plus(inputs, add_special_tokens=True, padding="longest", truncation=True, return_tensors="pt")
+    audio = processor(raw_audio=[signal(n).numpy() for n in lengths], sampling_rate=1800, return_tensors="pt")
+    codes = codec.encode(audio["input_values"], audio["padding_mask"], bandwidth=6).audio_codes[0]
+    speech = codec.quantizer.decode(codes.transpose(0, 1)).transpose(1, 2)
+    mask = audio["padding_mask"][..., ::STRIDE]
+    if script == "continue":
+        speech, mask = speech[:, :PROMPT_FRAMES], mask[:, :PROMPT_FRAMES]
+    P, scores = speech.shape[1], []
+    hook = model.eos_head.register_forward_hook(lambda _, x, out: (scores.append(out[:, 0]), probe.append(x[0]) if probe is not None else 0)[0] and None)
+    ids, latents = model.generate(input_ids=encoded["input_ids"], inputs_embeds=speech, attention_mask=torch.concat([encoded["attention_mask"], mask], dim=1),
+                                  max_length=MAX_LENGTH, do_sample=True, num_return_sequences=readings)
+    hook.remove()
+    sound = codec.decoder(latents.transpose(-1, -2).float())
+    frames = ids[:, encoded["input_ids"].shape[1]:].ne(2).sum(dim=-1)
+    rows = []
+    for row, count in enumerate(frames.tolist()):
+        start = 0 if script == "continue" else P * STRIDE
+        # run_voice_clone.py saves the frame of the stopping step too, which the evaluation drops
+        rows.append((latents[row, P:P + count], sound[row, 0, start:(P + count) * STRIDE]))
+    return rows, torch.stack(scores, dim=1)
+
+
+def end_of_speech_weight(run, model, name, low):
+    """Hashed, plus what makes the mean hidden state's logit -low."""
+    states = []
+    model.eos_head.weight.data.zero_()
+    run(states)
+    mean = torch.cat(states).mean(0)
+    hashed_weight = torch.from_numpy(hash_uniform(f"{name}.eos", mean.numel())).float() * (3 / mean.numel()) ** 0.5
+    return (hashed_weight - (low + hashed_weight @ mean) * mean / mean.square().sum())[None]
+
+
+def make(name, script, seed, guidance, batches, readings, ends):
+    tokenizer = RobertaTokenizer(str(HERE / "bpe/vocab.json"), str(HERE / "bpe/merges.txt"), padding_side="left")
+    model = sled.SpeechLlamaForCausalLM(sled.SpeechLlamaConfig(**CONFIG)).eval()
+    fill(model)
+    model.infer_cfg = guidance
+    codec, processor = build_codec()
+
+    def run(probe=None):
+        torch.manual_seed(seed)
+        return [run_batch(model, tokenizer, codec, processor, script, batch, readings, probe) for batch in batches]
+
+    for trial in range(200):
+        weight = end_of_speech_weight(run, model, name, 0.05 * trial - 1 if ends else 6)
+        model.eos_head.weight.data.copy_(weight)
+        results = run()
+        counts = [len(latents) for rows, _ in results for latents, _ in rows]
+        margin = min((scores - LOGIT).abs().min() for _, scores in results)
+        # a finished row's later scores do not count, but a margin of theirs does no harm
+        stopped = all((scores >= LOGIT).any(1).all() for _, scores in results)
+        if margin > 0.01 and stopped == ends and (not ends or (min(counts) >= 6 and max(counts) <= 70)):
+            break
+    else:
+        raise SystemExit(f"{name}: no weight ends it as asked")
+    tensors = {f"{name}.eos_head.weight": weight}
+    for b, (rows, _) in enumerate(results):
+        for r, (latents, samples) in enumerate(rows):
+            tensors[f"{name}.{b}.{r}.latents"] = latents
+            tensors[f"{name}.{b}.{r}.samples"] = samples
+    print(name, "frames", counts, "margin %.3f" % margin)
+    texts = [dict(texts=t, prompts=p, lengths=n) for t, p, n in batches]
+    return tensors, dict(script=script, seed=seed, guidance=guidance, readings=readings, ends=ends, batches=texts)
+
+
+OUT.mkdir(exist_ok=True)
+(OUT / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+tensors, cases = {}, {}
+with torch.no_grad():
+    for name, case in CASES.items():
+        made, cases[name] = make(name, *case)
+        tensors.update(made)
+(OUT / "cases.json").write_text(json.dumps(cases, indent=2) + "\n")
+save_file({k: v.contiguous().clone() for k, v in tensors.items()}, OUT / "golden.safetensors")
