@@ -1,12 +1,10 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { debugOption, integer, number, quietOption, threadsOption } from './options.js';
 import { trainingModule } from './training-module.js';
 import { WorkBar } from './work-bar.js';
 import type { World } from './world.js';
 
-interface PrepareFlags {
+export interface PrepareFlags {
   out: string;
   codec: string;
   text: 'phonemes-en' | 'bpe';
@@ -61,6 +59,7 @@ export async function runPrepare(world: World, manifests: string[], flags: Prepa
   if (flags.rank >= flags.ranks)
     throw new Error(`--rank: expected less than --ranks ${flags.ranks}, got ${flags.rank}`);
   const { prepare } = await trainingModule(() => import('../data/prepare.js'));
+  const { copyVocabulary } = await import('../train/write-voice.js');
   const { manifestLines } = await import('../data/manifest.js');
   const { openCodec } = await import('../codec/index.js');
   const front = await frontEndOf(flags);
@@ -86,7 +85,7 @@ export async function runPrepare(world: World, manifests: string[], flags: Prepa
     } finally {
       bar.stop();
     }
-    if (flags.vocabulary) keepVocabulary(flags.vocabulary, flags.out);
+    if (flags.vocabulary) copyVocabulary(flags.vocabulary, flags.out);
   } finally {
     codec.free();
   }
@@ -104,12 +103,4 @@ async function frontEndOf({ text, vocabulary }: PrepareFlags) {
     frontEndName: text,
     phonemeId: (phoneme: string) => (isPhoneme(phoneme) ? phonemeId(phoneme) : undefined),
   };
-}
-
-/** Files that a model with letters needs wherever it goes. */
-export const VOCABULARY_FILES = ['vocab.json', 'merges.txt'];
-
-function keepVocabulary(from: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const name of VOCABULARY_FILES) copyFileSync(join(from, name), join(to, name));
 }

@@ -6,6 +6,7 @@ import { prepareCommand } from './prepare.js';
 import { sayCommand } from './say.js';
 import { streamCommand } from './stream.js';
 import { trainCommand } from './train.js';
+import { vocabularyCommand } from './vocabulary.js';
 import { voicesCommand } from './voices.js';
 import type { World } from './world.js';
 
@@ -16,6 +17,7 @@ const VERBS = [
   convertCommand,
   trainCommand,
   manifestCommand,
+  vocabularyCommand,
   prepareCommand,
   codecCommand,
 ];

@@ -1,40 +1,32 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { debugOption, integer, number, quietOption, threadsOption } from './options.js';
+import { runOwnVoice } from './own-voice.js';
+import { releasedFlagsHelp } from './released-flags.js';
+import { runTraining, type TrainFlags, type TrainingConfigs } from './run-training.js';
 import { parseJson, trainingModule } from './training-module.js';
-import type { EventWriter } from '../train/tensorboard.js';
 import type { World } from './world.js';
 
-interface TrainFlags {
-  data: string;
-  heldOut?: string;
-  out: string;
-  from?: string;
-  minutes?: number;
-  steps?: number;
-  seed?: number;
-  logEvery?: number;
-  evaluateEvery?: number;
-  saveEvery?: number;
-  keep?: number;
-  codec?: string;
-  sample?: string[];
-  threads?: number;
-  quiet?: boolean;
-}
+/** The flags as they were given: which of them are needed depends on what is trained. */
+type GivenFlags = Partial<TrainFlags>;
 
-/** `train`: a model from prepared shards; the same command again goes on from the last checkpoint. */
+/** `train`: a model from prepared shards, or a voice of one's own recordings; the same command again goes on. */
 export function trainCommand(world: World): Command {
   const count = integer(1, 100_000_000);
   return new Command('train')
-    .description('train a model on prepared shards, or go on with it')
-    .argument('<config>', 'JSON file with the parts "model" and "training"')
-    .requiredOption('--data <folder>', 'shards that prepare made')
-    .requiredOption('--out <folder>', 'folder of the checkpoints and of the TensorBoard events')
+    .description('train a model on prepared shards, or a voice on recordings; the same command again goes on with it')
+    .argument(
+      '<what>',
+      'a JSON file with the parts "model" and "training"; or, with --from, a folder or manifest of recordings',
+    )
+    .option('--data <folder>', 'shards that prepare made; needed with a config')
+    .option('--out <folder>', 'folder of the checkpoints and of the TensorBoard events; needed with a config')
     .option('--held-out <folder>', 'shards that are evaluated on and never trained on')
-    .option('--from <folder>', 'a checkpoint whose weights a new run begins with')
+    .option('--from <model>', 'a model whose weights a new run begins with: a run, a checkpoint, a voice or a hub id')
+    .option('--text-per-turn <number>', "text tokens read a turn, in place of the config's", count)
+    .option('--frames-per-turn <number>', "frames written a turn, in place of the config's", count)
     .option('--minutes <number>', 'stop after this time, with a checkpoint', number(0, 1e6))
     .option('--steps <number>', "length of the schedule, in place of the config's", count)
     .option('--seed <number>', "seed of the run, in place of the config's", integer(0, 2 ** 32 - 1))
@@ -42,78 +34,51 @@ export function trainCommand(world: World): Command {
     .option('--evaluate-every <steps>', 'steps between two evaluations', count)
     .option('--save-every <steps>', 'steps between two checkpoints', count)
     .option('--keep <number>', 'checkpoints kept', count)
-    .option('--codec <folder>', 'the codec that sample sentences are heard through')
+    .option('--codec <folder>', 'the codec of the sample sentences, and of the voice that is written to OUT/voice')
     .option('--sample <text...>', 'sentences to speak at every checkpoint; needs --codec')
     .addOption(threadsOption())
     .addOption(quietOption())
     .addOption(debugOption())
-    .action((config: string, flags: TrainFlags) => run(world, config, flags));
+    .addHelpText('after', releasedFlagsHelp)
+    .action((what: string, flags: GivenFlags) => run(world, what, flags));
 }
 
-async function run(world: World, configPath: string, flags: TrainFlags): Promise<void> {
-  if (flags.sample && !flags.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
-  const { train } = await trainingModule(() => import('../train/train.js'));
-  const { model, training } = await readConfigs(configPath, flags);
-  const { openShards } = await import('../data/shards.js');
-  const data = openShards(flags.data);
-  const heldOut = flags.heldOut === undefined ? undefined : openShards(flags.heldOut);
-  const events = await lazyEvents(flags.out);
-  try {
-    const { step } = await train({
-      ...flags,
-      data,
-      heldOut,
-      frameRate: data.info.sampleRate / data.info.hopLength,
-      model,
-      training,
-      signal: world.signal,
-      onLine: flags.quiet ? undefined : (line) => void world.stderr.write(`${line}\n`),
-      onScalars: (scalars, at) => {
-        for (const [name, value] of Object.entries(scalars)) events.writer().scalar(`train/${name}`, value, at);
-        events.writer().flush();
-      },
-      onCheckpoint: (folder, at) => samples(flags, events.writer, folder, at),
-    });
-    if (!flags.quiet) world.stdout.write(`${step} steps of ${training.steps}: ${flags.out}\n`);
-  } finally {
-    events.close();
+async function run(world: World, what: string, given: GivenFlags): Promise<void> {
+  const from = given.from === undefined ? undefined : await modelFolder(given.from, world);
+  if (!what.endsWith('.json')) return runOwnVoice(world, what, { ...given, from });
+  if (given.sample && !given.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
+  const { data, out } = given;
+  if (data === undefined || out === undefined) throw new Error('train: a config needs --data and --out');
+  const configs = await readConfigs(what, given);
+  const { step, checkpoint } = await runTraining(world, configs, { ...given, from, data, out });
+  if (given.codec !== undefined && existsSync(join(checkpoint, 'model.safetensors'))) {
+    const { writeVoice, VOCABULARY_FILES } = await import('../train/write-voice.js');
+    const vocabulary = existsSync(join(data, VOCABULARY_FILES[0])) ? data : undefined;
+    const card = `# A voice\n\nTrained with \`sled-tts train\`: ${step} steps.\n`;
+    writeVoice(join(out, 'voice'), { checkpoint, codec: given.codec, vocabulary, card });
   }
+  if (!given.quiet) world.stdout.write(`${step} steps of ${configs.training.steps}: ${out}\n`);
 }
 
-/** TensorBoard's events of a run, which go on where its last checkpoint stands; no file before there is something in it. */
-async function lazyEvents(out: string) {
-  const { EventWriter } = await import('../train/tensorboard.js');
-  const { listCheckpoints } = await import('../train/checkpoint.js');
-  const last = existsSync(out) ? listCheckpoints(out).at(-1) : undefined;
-  const startStep = last === undefined ? undefined : Number(last.split('-').at(-1)) + 1;
-  let writer: EventWriter | undefined;
-  return {
-    writer: () => (writer ??= new EventWriter(join(out, 'events'), { startStep })),
-    close: () => writer?.close(),
-  };
+/** A run's last checkpoint, a model folder as it stands, or what a voice's name or a hub id stands for. */
+async function modelFolder(name: string, { signal }: World): Promise<string> {
+  const { listCheckpoints } = await trainingModule(() => import('../train/checkpoint.js'));
+  const last = existsSync(name) && statSync(name).isDirectory() ? listCheckpoints(name).at(-1) : undefined;
+  if (last !== undefined) return last;
+  const { resolveModel } = await import('../generate/resolve-model.js');
+  return resolveModel(name, { kind: 'model', signal });
 }
 
-/** Speaks the sample sentences with a new checkpoint: WAV files, and audio for TensorBoard. */
-async function samples(
-  { codec, sample, out, threads }: TrainFlags,
-  events: () => EventWriter,
-  checkpoint: string,
-  step: number,
-) {
-  if (!codec || !sample) return;
-  const { speakSamples } = await import('../train/sample-sentences.js');
-  const spoken = await speakSamples({ checkpoint, codec, sentences: sample, out: join(out, 'samples'), step, threads });
-  for (const { name, samples, sampleRate } of spoken) events().audio(name, samples, sampleRate, step);
-  events().flush();
-}
-
-async function readConfigs(path: string, { steps, seed }: TrainFlags) {
+async function readConfigs(path: string, flags: GivenFlags): Promise<TrainingConfigs> {
   const { parseConfig } = await import('../model/config.js');
   const { parseTrainingConfig } = await trainingModule(() => import('../train/training-config.js'));
-  const json = parseJson(await readFile(path, 'utf8'), path) as { model?: unknown; training?: object };
-  const changes = { ...(steps === undefined ? {} : { steps }), ...(seed === undefined ? {} : { seed }) };
+  const json = parseJson(await readFile(path, 'utf8'), path) as { model?: object; training?: object };
+  const { textPerTurn: stream_n, framesPerTurn: stream_m, steps, seed } = flags;
   return {
-    model: parseConfig(json.model, `${path}: model`),
-    training: parseTrainingConfig({ ...json.training, ...changes }, `${path}: training`),
+    model: parseConfig({ ...json.model, ...given({ stream_n, stream_m }) }, `${path}: model`),
+    training: parseTrainingConfig({ ...json.training, ...given({ steps, seed }) }, `${path}: training`),
   };
 }
+
+const given = (values: Record<string, number | undefined>) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));

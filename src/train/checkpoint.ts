@@ -101,6 +101,13 @@ function arraysOf(tensors: ReadonlyMap<string, Tensor>): Map<string, Safetensors
   return new Map([...tensors].map(([name, t]) => [name, fromFloat32(t.toFloat32Array(), [...t.shape])]));
 }
 
+/** The network of any model folder: a checkpoint's (its averaged weights where it has them) or a published one's. */
+export function loadModel(folder: string): { config: SledConfig; parameters: Parameters } {
+  const path = join(folder, 'model.safetensors');
+  const config = parseConfig(readJson(join(folder, 'config.json')), join(folder, 'config.json'));
+  return { config, parameters: loadParameters(config, readSafetensors(path).tensors, path) };
+}
+
 /** What a checkpoint holds of the network and the loop; `loadOptimizer` gives the rest once there is an optimiser. */
 export function loadCheckpoint(folder: string): Omit<TrainingState, 'optimizer'> & { extra: Record<string, unknown> } {
   const config = parseConfig(readJson(join(folder, 'config.json')), join(folder, 'config.json'));

@@ -12,7 +12,7 @@ const partsOf = (name: string): number => {
 };
 
 /** Weight decay applies to everything but norms and biases. */
-const decays = (name: string): boolean => !/[nN]orm\.|\.bias$/.test(name);
+export const decays = (name: string): boolean => !/[nN]orm\.|\.bias$/.test(name);
 
 /** True for the hidden matrices of trunk and energy head, which Muon takes. */
 export function isHiddenMatrix(name: string, tensor: Tensor): boolean {

@@ -18,7 +18,14 @@ import type { Dataset } from '../data/sample.js';
 import type { SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
 import { makeBatch } from './batch.js';
-import { listCheckpoints, loadCheckpoint, loadOptimizer, saveCheckpoint, type LoopState } from './checkpoint.js';
+import {
+  listCheckpoints,
+  loadCheckpoint,
+  loadModel,
+  loadOptimizer,
+  saveCheckpoint,
+  type LoopState,
+} from './checkpoint.js';
 import { heldOutLosses } from './held-out.js';
 import { losses, type LossOptions } from './loss.js';
 import { Sled } from './network.js';
@@ -37,7 +44,7 @@ export interface TrainOptions {
   out: string;
   model: SledConfig;
   training: TrainingConfig;
-  /** Checkpoint folder whose weights a fresh run begins with; the optimiser starts anew. */
+  /** Model folder whose weights a fresh run begins with; the optimiser starts anew. */
   from?: string;
   /** Stop after this time, with a checkpoint. */
   minutes?: number;
@@ -132,20 +139,29 @@ function openRun({ out, model: config, training, from }: TrainOptions): Run {
   for (const name of readdirSync(out))
     if (name.endsWith('.part')) rmSync(join(out, name), { recursive: true, force: true });
   const last = listCheckpoints(out).at(-1);
-  const found = last ?? from;
-  if (!found) return freshRun(config, training, startOf(config, training));
-  const { config: stored, parameters, average, loop } = loadCheckpoint(found);
+  if (last !== undefined) {
+    const { config: stored, parameters, average, loop } = loadCheckpoint(last);
+    checkSameModel(last, stored, config);
+    const run = freshRun(config, training, parameters, average);
+    loadOptimizer(last, run.optimizer);
+    return { ...run, loop };
+  }
+  if (from === undefined) return freshRun(config, training, startOf(config, training));
+  const { config: stored, parameters } = loadModel(from);
+  checkSameModel(from, stored, config);
+  return freshRun(config, training, parameters);
+}
+
+/** What may differ between a run and the weights that it goes on with: nothing that has a weight. */
+const MAY_DIFFER = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
+
+function checkSameModel(folder: string, stored: SledConfig, config: SledConfig): void {
   const differing = Object.keys(config).filter(
     (key) => stored[key as keyof SledConfig] !== config[key as keyof SledConfig],
   );
-  const allowed = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
-  const wrong = differing.filter((key) => !allowed.includes(key));
+  const wrong = differing.filter((key) => !MAY_DIFFER.includes(key));
   if (wrong.length > 0)
-    throw new CheckpointError(`${found}: its config differs from this run's in ${wrong.join(', ')}`);
-  if (!last) return freshRun(config, training, average ?? parameters);
-  const run = freshRun(config, training, parameters, average);
-  loadOptimizer(last, run.optimizer);
-  return { ...run, loop };
+    throw new CheckpointError(`${folder}: its config differs from this run's in ${wrong.join(', ')}`);
 }
 
 function startOf(config: SledConfig, training: TrainingConfig): Parameters {

@@ -1,0 +1,89 @@
+import type { SledConfig } from '../model/config.js';
+import { DEFAULT_TRAINING, type TrainingConfig } from './training-config.js';
+
+/** About what share of the sentences is held out. */
+const HELD_OUT_SHARE = 1 / 20;
+/** Times that every recording is heard. */
+const EPOCHS = 12;
+const MIN_STEPS = 100;
+const MAX_STEPS = 4000;
+const SECONDS_PER_BATCH = 32;
+
+/**
+ * How a finished voice is moved to other recordings: rates far below those that it was trained with, no guided
+ * attention (nobody says when each phoneme sounds), and averaged weights.
+ * @param seconds of speech to train on
+ */
+export function ownVoiceRecipe(seconds: number): TrainingConfig {
+  const steps = Math.round(Math.min(MAX_STEPS, Math.max(MIN_STEPS, (EPOCHS * seconds) / SECONDS_PER_BATCH)));
+  return {
+    ...DEFAULT_TRAINING,
+    maxSecondsPerBatch: SECONDS_PER_BATCH,
+    groupSize: 200,
+    steps,
+    warmupSteps: Math.min(50, Math.ceil(steps / 10)),
+    decaySteps: Math.ceil(steps / 2),
+    learningRate: 2e-4,
+    matrixLearningRate: 5e-4,
+    beta2: 0.99,
+    emaDecay: 0.99,
+    latentNoise: 0.1,
+    endPositiveWeight: 3,
+    alignmentWeight: 0,
+    guidedHeads: [],
+  };
+}
+
+/** The model's sizes with the dropout of fine-tuning: a little, and of the text what guidance needs. */
+export const ownVoiceModel = (config: SledConfig): SledConfig => ({
+  ...config,
+  guidanceDropout: Math.max(config.guidanceDropout, 0.1),
+  dropout: 0.05,
+});
+
+/**
+ * Parts lines into those to train on and those held out, by their text: a sentence that was read twice is on one side.
+ * At least one sentence is held out; the same text always falls on the same side.
+ */
+export function splitByText<T>(lines: readonly T[], textOf: (line: T) => string): { train: T[]; heldOut: T[] } {
+  const ranks = new Map(lines.map((line) => [textOf(line), fraction(textOf(line))]));
+  const smallest = Math.min(...ranks.values());
+  const isHeldOut = (line: T) => {
+    const rank = ranks.get(textOf(line)) ?? 1;
+    return rank < HELD_OUT_SHARE || rank === smallest;
+  };
+  return { train: lines.filter((line) => !isHeldOut(line)), heldOut: lines.filter(isHeldOut) };
+}
+
+/** FNV-1a of a text, in [0, 1). */
+function fraction(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b); // the last bytes reach the high bits
+  return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32;
+}
+
+/** What README.md of such a voice says. */
+export function ownVoiceCard(facts: {
+  from: string;
+  utterances: number;
+  heldOut: number;
+  hours: number;
+  steps: number;
+  command: string;
+}): string {
+  const { from, utterances, heldOut, hours, steps, command } = facts;
+  return `# A voice of one's own
+
+Fine-tuned from \`${from}\` with \`${command}\`.
+
+| | |
+|---|---|
+| recordings | ${utterances} utterances, ${hours.toFixed(2)} hours; ${heldOut} more were held out |
+| training | ${steps} steps |
+| licence | to be stated by whoever made the recordings |
+
+Speak with it: \`sled-tts say --model FOLDER "…"\`. Use a person's voice only with that person's consent, and say that it is
+synthetic where a listener could think otherwise.
+`;
+}
