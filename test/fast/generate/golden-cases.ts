@@ -10,9 +10,11 @@ import { parseConfig, type SledConfig } from '../../../src/model/config.js';
 import { fromFloat32, readSafetensors, toFloat32, type SafetensorsArray } from '../../../src/model/safetensors.js';
 import { hashWeights } from '../../golden/hash-weights.js';
 
-const directory = new URL('../../golden/generation/', import.meta.url);
-const json = (name: string) => JSON.parse(readFileSync(new URL(name, directory), 'utf8'));
-const configs: Record<string, unknown> = json('configs.json');
+const golden = new URL('../../golden/', import.meta.url);
+/** Tiny networks, which the fast tests use, and the released size. */
+const SIZES = { tiny: new URL('generation/', golden), full: new URL('full-size/', golden) };
+type Size = keyof typeof SIZES;
+const json = (name: string, size: Size) => JSON.parse(readFileSync(new URL(name, SIZES[size]), 'utf8'));
 
 /** What generation.py writes about a case. */
 export interface GoldenCase {
@@ -24,9 +26,11 @@ export interface GoldenCase {
   stopped: boolean;
 }
 
-export const goldenCases: Record<string, GoldenCase> = json('cases.json');
+export const casesOf = (size: Size): Record<string, GoldenCase> => json('cases.json', size);
+export const goldenCases = casesOf('tiny');
 
-export const goldenConfig = (name: string): SledConfig => parseConfig(configs[name], 'configs.json');
+export const goldenConfig = (name: string, size: Size = 'tiny'): SledConfig =>
+  parseConfig(json('configs.json', size)[name], 'configs.json');
 
 /** The checkpoint of a case: hashed weights, and the end-of-speech weight it carries. */
 export function hashedCheckpoint(config: SledConfig, endHead?: Float32Array): Map<string, SafetensorsArray> {
@@ -38,16 +42,22 @@ export function hashedCheckpoint(config: SledConfig, endHead?: Float32Array): Ma
 }
 
 /** A case with its arrays. */
-export function loadGolden(name: string) {
-  const golden = goldenCases[name];
-  const { tensors } = readSafetensors(fileURLToPath(new URL(`${name}.safetensors`, directory)));
+export function loadGolden(name: string, size: Size = 'tiny') {
+  const golden = casesOf(size)[name];
+  const { tensors } = readSafetensors(fileURLToPath(new URL(`${name}.safetensors`, SIZES[size])));
   const floats = (key: string) => toFloat32(tensors.get(key)!);
   const integers = (key: string) => [...new Int32Array(tensors.get(key)!.bytes.buffer)];
-  const config = goldenConfig(golden.config);
+  const config = goldenConfig(golden.config, size);
   return { ...golden, config, ids: integers('input_ids'), floats, integers, tensors };
 }
 
 export type Golden = ReturnType<typeof loadGolden>;
+
+/** The full-size goldens' end-of-speech weight [1, C]: one for all of them. */
+export function fullSizeEndHead(): Float32Array {
+  const { tensors } = readSafetensors(fileURLToPath(new URL('eos-head.safetensors', SIZES.full)));
+  return toFloat32(tensors.get('eos_head.weight')!);
+}
 
 /** Everything in float32, so that only the order of sums differs from the released code's. */
 export const EXACT: OpenSessionOptions = { weights: 'f32', cacheType: 'f32', threads: 1 };
