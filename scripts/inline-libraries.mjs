@@ -1,7 +1,7 @@
 // Before packing: compiles the JavaScript libraries that speaking uses into dist/libraries and lets dist import them there.
 // Only what is used is shipped (a tenth of the packages), large tables are compressed, and what the package needs from the
 // registry is its native parts alone. dist works before and after; `tsc -b` followed by this script brings it here again.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { brotliCompressSync } from 'node:zlib';
@@ -13,16 +13,25 @@ const folder = join(dist, 'libraries');
 
 /** Specifier -> file name; `.cjs` is for what `require` loads. */
 const LIBRARIES = {
+  '@evan/opus/wasm/index.js': 'opus-encoder.cjs',
   '@huggingface/tokenizers': 'tokenizers.js',
   '@wasm-audio-decoders/flac': 'flac.js',
+  '@wasm-audio-decoders/ogg-vorbis': 'ogg-vorbis.js',
   'cli-progress': 'cli-progress.js',
   'cmu-pronouncing-dictionary': 'cmu-pronouncing-dictionary.js',
   'codec-parser': 'codec-parser.js',
   commander: 'commander.js',
   'fft.js': 'fft.js',
+  'libflacjs/dist/libflac.min.js': 'flac-encoder.cjs',
+  'mpg123-decoder': 'mpg123-decoder.js',
   'n2words/en-US': 'n2words.js',
+  'opus-decoder': 'opus-decoder.js',
   'phonemize/en-g2p': 'phonemize.cjs',
+  'wasm-media-encoders': 'media-encoders.js',
 };
+
+/** What two of them read from beside themselves. */
+const BINARIES = ['@evan/opus/wasm/opus.wasm', '@evan/opus/wasm/simd.wasm', 'libflacjs/dist/libflac.min.js.mem'];
 
 /** Tables from this size on are stored compressed: a quarter of the bytes, and faster to load than source code. */
 const LARGE_TABLE_BYTES = 200_000;
@@ -103,5 +112,6 @@ function rewriteImports() {
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const modules = [...(await bundle('esm', '.js')), ...(await bundle('cjs', '.cjs'))];
+for (const path of BINARIES) copyFileSync(join(root, 'node_modules', path), join(folder, basename(path)));
 writeLicences(modules);
 rewriteImports();

@@ -22,4 +22,4 @@ export { AudioError, type Audio } from './audio/audio.js';
 export { play } from './audio/playback.js';
 export { readAudio, type ReadAudioOptions } from './audio/read-audio.js';
 export { encodePcm16, encodeWav, wavHeader } from './audio/wav-writer.js';
-export { AudioFileWriter, writeAudio } from './audio/write-audio.js';
+export { AudioFileWriter, writeAudio, type WriteAudioOptions } from './audio/write-audio.js';

@@ -1,6 +1,11 @@
 import { extname } from 'node:path';
 import { AudioError, type Audio } from './audio.js';
+import { createFlacEncoder } from './flac-writer.js';
 import { decodeFlac } from './flac.js';
+import { decodeMp3 } from './mp3-reader.js';
+import { createMp3Encoder } from './mp3-writer.js';
+import { decodeOgg } from './ogg-reader.js';
+import { createOpusEncoder } from './opus-writer.js';
 import { decodeWav } from './wav-reader.js';
 import { encodePcm16, wavHeader } from './wav-writer.js';
 
@@ -10,6 +15,8 @@ export interface StreamEncoder {
   start(sampleCount?: number): Uint8Array;
   chunk(samples: Float32Array): Uint8Array;
   end(): Uint8Array;
+  /** Frees what is held, in place of `end`. */
+  abort?(): void;
 }
 
 /** One row of the table of formats: what is missing cannot be done. */
@@ -45,6 +52,21 @@ export const AUDIO_FORMATS: readonly AudioFormat[] = [
     extensions: ['.flac'],
     matches: (head) => beginsWith(head, 'fLaC'),
     decode: decodeFlac,
+    createEncoder: createFlacEncoder,
+  },
+  {
+    name: 'MP3',
+    extensions: ['.mp3'],
+    matches: (head) => beginsWith(head, 'ID3') || (head[0] === 0xff && (head[1] & 0xe6) === 0xe2), // sync, layer III
+    decode: decodeMp3,
+    createEncoder: createMp3Encoder,
+  },
+  {
+    name: 'Ogg',
+    extensions: ['.opus', '.ogg', '.oga'],
+    matches: (head) => beginsWith(head, 'OggS'),
+    decode: decodeOgg,
+    createEncoder: createOpusEncoder,
   },
   {
     name: 'raw PCM',
@@ -54,14 +76,18 @@ export const AUDIO_FORMATS: readonly AudioFormat[] = [
   },
 ];
 
+/** Names of what can be written, as a flag has them. */
+export const OUTPUT_FORMATS = AUDIO_FORMATS.filter((row) => row.createEncoder).map((row) => row.extensions[0].slice(1));
+
 /**
- * The format that a file name asks for.
- * @throws {AudioError} Where the extension names no format that can be written.
+ * The format that a name (see {@link OUTPUT_FORMATS}) or else the ending of a file name asks for.
+ * @throws {AudioError} Where there is no such format that can be written.
  */
-export function outputFormat(path: string): AudioFormat & Required<Pick<AudioFormat, 'createEncoder'>> {
-  const extension = extname(path).toLowerCase();
+export function outputFormat(path: string, name?: string): AudioFormat & Required<Pick<AudioFormat, 'createEncoder'>> {
+  const extension = name === undefined ? extname(path).toLowerCase() : `.${name.toLowerCase()}`;
   const format = AUDIO_FORMATS.find((row) => row.extensions.includes(extension));
   if (format?.createEncoder) return { ...format, createEncoder: format.createEncoder };
+  if (name !== undefined) throw new AudioError(`format: expected one of ${OUTPUT_FORMATS.join(', ')}, got '${name}'`);
   const known = AUDIO_FORMATS.filter((row) => row.createEncoder).flatMap((row) => row.extensions);
   throw new AudioError(`${path}: expected a name that ends with ${known.join(', ')}, got '${extension}'`);
 }

@@ -3,6 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import { AudioError } from './audio.js';
 import { outputFormat, type StreamEncoder } from './formats.js';
 
+/** How a sound file is written. */
+export interface WriteAudioOptions {
+  /** `wav`, `flac`, `mp3`, `opus` or `pcm`, in place of what the file name ends with. */
+  format?: string;
+}
+
 /** A sound file that is being written; it appears under its name only when `close` has succeeded. */
 export class AudioFileWriter {
   readonly #file: FileHandle;
@@ -11,6 +17,7 @@ export class AudioFileWriter {
   /** Where the bytes go until the file is whole; undefined where the target is a device or pipe. */
   readonly #partial: string | undefined;
   #sampleCount = 0;
+  #ended = false;
   #finished = false;
 
   private constructor(file: FileHandle, encoder: StreamEncoder, path: string, partial: string | undefined) {
@@ -21,11 +28,11 @@ export class AudioFileWriter {
   }
 
   /**
-   * Opens a file whose extension names its format; an existing one is replaced only by `close`.
-   * @throws {AudioError} On an extension that cannot be written, or a directory that does not exist or is not writable.
+   * Opens a file whose extension, or `format`, names its format; an existing one is replaced only by `close`.
+   * @throws {AudioError} On a format that cannot be written, or a directory that does not exist or is not writable.
    */
-  static async open(path: string, sampleRate: number): Promise<AudioFileWriter> {
-    const encoder = await outputFormat(path).createEncoder(sampleRate);
+  static async open(path: string, sampleRate: number, options: WriteAudioOptions = {}): Promise<AudioFileWriter> {
+    const encoder = await outputFormat(path, options.format).createEncoder(sampleRate);
     const target = await realpath(path).catch(() => path);
     const existing = await stat(target).catch(() => undefined);
     if (existing?.isDirectory()) throw new AudioError(`${path}: expected a file to write, got a directory`);
@@ -48,7 +55,9 @@ export class AudioFileWriter {
   /** Completes the file and gives it its name. */
   async close(): Promise<void> {
     if (this.#finished) return;
-    await this.#append(this.#encoder.end());
+    const rest = this.#encoder.end();
+    this.#ended = true;
+    await this.#append(rest);
     await this.#guard(async () => {
       if (this.#partial) {
         const start = this.#encoder.start(this.#sampleCount);
@@ -65,6 +74,7 @@ export class AudioFileWriter {
   async abort(): Promise<void> {
     if (this.#finished) return;
     this.#finished = true;
+    if (!this.#ended) this.#encoder.abort?.();
     await this.#file.close().catch(() => undefined);
     if (this.#partial) await rm(this.#partial, { force: true });
   }
@@ -87,8 +97,13 @@ export class AudioFileWriter {
  * Writes samples [N] as one sound file; it is whole or not there at all.
  * @throws {AudioError} Where it cannot be written: no such directory, a full disk.
  */
-export async function writeAudio(path: string, samples: Float32Array, sampleRate: number): Promise<void> {
-  const writer = await AudioFileWriter.open(path, sampleRate);
+export async function writeAudio(
+  path: string,
+  samples: Float32Array,
+  sampleRate: number,
+  options: WriteAudioOptions = {},
+): Promise<void> {
+  const writer = await AudioFileWriter.open(path, sampleRate, options);
   await writer.write(samples);
   await writer.close();
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { OUTPUT_FORMATS } from '../audio/formats.js';
 import { DownloadBar } from './progress-bar.js';
 import type { LoadOptions, Speaker, World } from './world.js';
 
@@ -49,6 +50,10 @@ export const weightsOption = () =>
   );
 export const maxFramesOption = () =>
   new Option('--max-frames <number>', 'stop after this many frames').argParser(integer(1, 1_000_000));
+export const formatOption = () =>
+  new Option('--format <name>', "in place of what the file name ends with; 'wav' for standard output").choices(
+    OUTPUT_FORMATS,
+  );
 export const quietOption = () => new Option('--quiet', 'say nothing but errors');
 export const debugOption = () => new Option('--debug', 'show where an error comes from');
 
@@ -70,6 +75,7 @@ export interface VoiceFlags {
   threads?: number;
   weights?: string;
   maxFrames?: number;
+  format?: string;
   quiet?: boolean;
   debug?: boolean;
   play?: boolean;

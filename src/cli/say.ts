@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import {
   debugOption,
+  formatOption,
   guidanceOption,
   loadSpeaker,
   maxFramesOption,
@@ -27,7 +28,8 @@ export function sayCommand(world: World): Command {
   return new Command('say')
     .description('speak a text')
     .argument('[text...]', "what to say; '-' or nothing reads standard input")
-    .option('--out <file>', "the sound file; '-' writes WAV to standard output", 'speech.wav')
+    .option('--out <file>', "the sound file, .wav, .flac, .mp3, .opus or .pcm; '-' is standard output", 'speech.wav')
+    .addOption(formatOption())
     .addOption(seedOption())
     .addOption(guidanceOption())
     .addOption(temperatureOption())
@@ -51,7 +53,7 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
 
   const speaker = await loadSpeaker(world, flags);
   try {
-    const file = await openOutput(out, stdout, speaker.sampleRate);
+    const file = await openOutput(out, stdout, speaker.sampleRate, flags.format);
     const player = wantsPlayback(world, flags) ? playbackOutput(speaker.sampleRate) : undefined;
     if (flags.play && !player) stderr.write('sled-tts: no program to play sound with was found on this machine\n');
     const bar = new ProgressBar(stderr, !quiet);

@@ -12,14 +12,14 @@ export interface SpeechOutput {
   abort(): Promise<void> | void;
 }
 
-/** Writes a sound file to a pipe as it comes: WAV, or raw 16-bit PCM. */
-export async function stdoutOutput(stdout: Writable, sampleRate: number, raw: boolean): Promise<SpeechOutput> {
-  const encoder = await outputFormat(raw ? '-.pcm' : '-.wav').createEncoder(sampleRate);
+/** Writes a sound file to a pipe as it comes: WAV unless told otherwise. */
+export async function stdoutOutput(stdout: Writable, sampleRate: number, format = 'wav'): Promise<SpeechOutput> {
+  const encoder = await outputFormat('-', format).createEncoder(sampleRate);
   await writeBytes(stdout, encoder.start());
   return {
     write: (samples) => writeBytes(stdout, encoder.chunk(samples)),
     close: () => writeBytes(stdout, encoder.end()),
-    abort: () => undefined,
+    abort: () => encoder.abort?.(),
   };
 }
 
@@ -35,8 +35,13 @@ function stdoutError(error: NodeJS.ErrnoException): Error {
 }
 
 /** Opens a file, or standard output for `-`. */
-export async function openOutput(out: string, stdout: Writable, sampleRate: number): Promise<SpeechOutput> {
-  return out === '-' ? stdoutOutput(stdout, sampleRate, false) : AudioFileWriter.open(out, sampleRate);
+export async function openOutput(
+  out: string,
+  stdout: Writable,
+  sampleRate: number,
+  format?: string,
+): Promise<SpeechOutput> {
+  return out === '-' ? stdoutOutput(stdout, sampleRate, format) : AudioFileWriter.open(out, sampleRate, { format });
 }
 
 /**

@@ -3,6 +3,7 @@ import { AudioError } from '../audio/audio.js';
 import { AudioFileWriter } from '../audio/write-audio.js';
 import {
   debugOption,
+  formatOption,
   guidanceOption,
   loadSpeaker,
   maxFramesOption,
@@ -29,7 +30,8 @@ export function streamCommand(world: World): Command {
   return new Command('stream')
     .description('speak standard input while it arrives, to the loudspeaker or into a pipe')
     .option('--out <file>', "a sound file, or '-' for standard output (the default in a pipe)")
-    .option('--raw', 'write raw 16-bit little-endian samples instead of WAV to standard output')
+    .addOption(formatOption())
+    .option('--raw', 'raw 16-bit little-endian samples to standard output: --format pcm')
     .addOption(seedOption())
     .addOption(guidanceOption())
     .addOption(temperatureOption())
@@ -66,10 +68,13 @@ async function stream(world: World, flags: StreamFlags): Promise<void> {
 async function openStreamOutput(world: World, flags: StreamFlags, sampleRate: number): Promise<SpeechOutput> {
   if (flags.raw && flags.out !== undefined && flags.out !== '-')
     throw new Error(`stream: '--raw' is for standard output; name the file .pcm instead of ${flags.out}`);
+  if (flags.raw && flags.format !== undefined && flags.format !== 'pcm')
+    throw new Error(`stream: '--raw' is '--format pcm', not ${flags.format}`);
+  const format = flags.raw ? 'pcm' : flags.format;
   const out = flags.out ?? (world.stdout.isTTY ? undefined : '-');
-  if (out !== undefined && out !== '-') return AudioFileWriter.open(out, sampleRate);
+  if (out !== undefined && out !== '-') return AudioFileWriter.open(out, sampleRate, { format });
   if (out === '-' && world.stdout.isTTY) throw new Error("stream: '--out -' writes sound; pipe it or give a file name");
-  if (out === '-') return stdoutOutput(world.stdout, sampleRate, flags.raw ?? false);
+  if (out === '-') return stdoutOutput(world.stdout, sampleRate, format);
   const player = playbackOutput(sampleRate);
   if (!player) throw new AudioError("stream: no program to play sound with was found; use '--out' or a pipe");
   return player;

@@ -32,7 +32,7 @@ describe('reading a file', () => {
   it.each([
     ['a missing file', 'nothing.wav', /no such file/],
     ['a folder', '.', /no regular file/],
-    ['a text', 'text.wav', /expected a sound file \(WAV, FLAC\), got something else/],
+    ['a text', 'text.wav', /expected a sound file \(WAV, FLAC, MP3, Ogg\), got something else/],
   ])('refuses %s with one line that names it', async (_title, name, message) => {
     await writeFile(join(folder, 'text.wav'), 'Call me Ishmael.');
     const error: unknown = await readAudio(join(folder, name)).catch((reason: unknown) => reason);

@@ -38,6 +38,17 @@ describe('say', () => {
     expect(stderr).toMatch(/^0\.30 s of speech.*: -\n$/);
   });
 
+  it.each([
+    ['flac', 'fLaC'],
+    ['opus', 'OggS'],
+    ['wav', 'RIFF'],
+  ])('writes %s with --format, to standard output too', async (format, magic) => {
+    const { stdout } = await runFake(['say', 'abc', '--out', '-', '--format', format]);
+    expect(stdout.toString('latin1', 0, 4)).toBe(magic);
+    await runFake(['say', 'abc', '--out', out, '--format', format]);
+    expect((await readFile(out)).toString('latin1', 0, 4)).toBe(magic);
+  });
+
   it('says the same again with the same seed, and another reading with another', async () => {
     const read = async (...flags: string[]) => (await runFake(['say', 'abc', '--out', '-', ...flags])).stdout;
     expect(await read()).toEqual(await read('--seed', '0'));
@@ -95,6 +106,11 @@ describe('say', () => {
     ['no threads', ['say', 'abc', '--threads', '0'], /--threads.*whole number from 1/],
     ['a folder that is not there', ['say', 'abc', '--out', 'no/where/a.wav'], /no\/where\/a\.wav: no such directory/],
     ['a format that is not there', ['say', 'abc', '--out', 'a.mid'], /expected a name that ends with/],
+    [
+      'an unknown format',
+      ['say', 'abc', '--format', 'aiff'],
+      /--format.*Allowed choices are wav, flac, mp3, opus, pcm/,
+    ],
     ['an unknown verb', ['sing', 'abc'], /unknown command 'sing'/],
   ];
   it.each(wrong)('refuses %s with one line, exit code 1 and no file', async (_title, args, message) => {

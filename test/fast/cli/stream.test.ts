@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { decodeAudio } from '../../../src/audio/formats.js';
 import { decodeWav } from '../../../src/audio/wav-reader.js';
 import { runFake } from './fake-world.js';
 
@@ -16,6 +17,12 @@ describe('stream', () => {
 
   it('writes bare samples with --raw', async () => {
     expect((await runFake(['stream', '--raw', '--quiet'], 'hello')).stdout.length).toBe(5 * 4800);
+  });
+
+  it.each(['mp3', 'opus', 'flac'])('writes %s into a pipe that can be read back', async (format) => {
+    const { stdout } = await runFake(['stream', '--format', format, '--quiet'], 'hello');
+    const { samples, sampleRate } = await decodeAudio(stdout, 'pipe');
+    expect(samples.length / sampleRate).toBeCloseTo(0.5, format === 'mp3' ? 0 : 3);
   });
 
   it('writes a file whose header has the length', async () => {
@@ -48,6 +55,7 @@ describe('stream', () => {
   it.each([
     ['an empty text', [], '', /expected some text/],
     ['--raw with a file', ['--raw', '--out', 'a.wav'], 'hi', /'--raw' is for standard output/],
+    ['--raw with a format', ['--raw', '--format', 'mp3'], 'hi', /'--raw' is '--format pcm', not mp3/],
     ['an unknown flag', ['--sped', '2'], 'hi', /unknown option/],
     ['words as arguments', ['hi'], '', /too many arguments/],
   ])('refuses %s with one line', async (_title, flags, input, message) => {
