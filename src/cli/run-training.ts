@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { GroupOptions } from '@sled-tts/torch';
 import type { SledConfig } from '../model/config.js';
 import type { EventWriter } from '../train/tensorboard.js';
 import type { TrainingConfig } from '../train/training-config.js';
@@ -24,6 +25,9 @@ export interface TrainFlags {
   codec?: string;
   sample?: string[];
   threads?: number;
+  /** The ranks that train together. */
+  group?: GroupOptions;
+  dryRun?: boolean;
   quiet?: boolean;
 }
 
@@ -45,7 +49,7 @@ export async function runTraining(
   const { listCheckpoints } = await import('../train/checkpoint.js');
   const { copyVocabulary } = await import('../train/write-voice.js');
   const { openShards } = await import('../data/shards.js');
-  const say = (line: string) => void (flags.quiet || world.stderr.write(`${line}\n`));
+  const say = (line: string) => void (flags.quiet || flags.group?.rank || world.stderr.write(`${line}\n`));
   const open = (folder: string) => {
     const data = openShards(folder, model);
     if (data.dropped > 0) say(`${folder}: ${data.dropped} utterances of more than ${model.maxPositions} positions left out`); // prettier-ignore
@@ -57,12 +61,13 @@ export async function runTraining(
   try {
     const { step } = await train({
       ...flags,
+      threads: flags.threads ?? (flags.group ? 1 : undefined),
       data,
       heldOut,
       frameRate: data.info.sampleRate / data.info.hopLength,
       model,
       training,
-      signal: world.signal,
+      signal: AbortSignal.any([world.signal, starterGone()]),
       onLine: say,
       onScalars: (scalars, at) => {
         for (const [name, value] of Object.entries(scalars)) events.writer().scalar(`train/${name}`, value, at);
@@ -73,10 +78,21 @@ export async function runTraining(
         return samples(flags, events.writer, folder, at);
       },
     });
-    return { step, checkpoint: listCheckpoints(flags.out).at(-1) ?? flags.out };
+    const checkpoint = existsSync(flags.out) ? listCheckpoints(flags.out).at(-1) : undefined;
+    return { step, checkpoint: checkpoint ?? flags.out };
   } finally {
     events.close();
   }
+}
+
+/** Aborted when the process that started this rank is gone. */
+function starterGone(): AbortSignal {
+  const gone = new AbortController();
+  if (process.channel) {
+    process.once('disconnect', () => gone.abort(new Error('the process that started the ranks has gone')));
+    process.channel.unref();
+  }
+  return gone.signal;
 }
 
 /** TensorBoard's events of a run, which go on where its last checkpoint stands; no file before there is something in it. */

@@ -3,14 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { debugOption, integer, number, quietOption, threadsOption } from './options.js';
+import { runLocalRanks } from './local-ranks.js';
 import { runOwnVoice } from './own-voice.js';
+import { groupFromEnvironment } from './rank-environment.js';
 import { releasedFlagsHelp } from './released-flags.js';
 import { runTraining, type TrainFlags, type TrainingConfigs } from './run-training.js';
 import { parseJson, trainingModule } from './training-module.js';
 import type { World } from './world.js';
 
 /** The flags as they were given: which of them are needed depends on what is trained. */
-type GivenFlags = Partial<TrainFlags>;
+type GivenFlags = Partial<TrainFlags> & { processes?: number; timeout: number };
 
 /** `train`: a model from prepared shards, or a voice of one's own recordings; the same command again goes on. */
 export function trainCommand(world: World): Command {
@@ -36,6 +38,9 @@ export function trainCommand(world: World): Command {
     .option('--keep <number>', 'checkpoints kept', count)
     .option('--codec <folder>', 'the codec of the sample sentences, and of the voice that is written to OUT/voice')
     .option('--sample <text...>', 'sentences to speak at every checkpoint; needs --codec')
+    .option('--processes <number>', 'processes on this machine, one thread each, that train together', integer(1, 512))
+    .option('--timeout <seconds>', 'how long a process waits for the others', number(1, 86_400), 600)
+    .option('--dry-run', 'try the largest batch, say how long training would take, and write nothing')
     .addOption(threadsOption())
     .addOption(quietOption())
     .addOption(debugOption())
@@ -45,12 +50,18 @@ export function trainCommand(world: World): Command {
 
 async function run(world: World, what: string, given: GivenFlags): Promise<void> {
   const from = given.from === undefined ? undefined : await modelFolder(given.from, world);
+  if (!what.endsWith('.json') && (given.processes !== undefined || given.dryRun))
+    throw new Error(`${what}: --processes and --dry-run are for a config that ends with .json`);
   if (!what.endsWith('.json')) return runOwnVoice(world, what, { ...given, from });
   if (given.sample && !given.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
   const { data, out } = given;
   if (data === undefined || out === undefined) throw new Error('train: a config needs --data and --out');
+  const group = groupFromEnvironment(process.env, given.timeout * 1000);
+  if (given.processes !== undefined && given.processes > 1 && !group)
+    return runLocalRanks(rankCommand(process.argv.slice(1)), given.processes, world);
   const configs = await readConfigs(what, given);
-  const { step, checkpoint } = await runTraining(world, configs, { ...given, from, data, out });
+  const { step, checkpoint } = await runTraining(world, configs, { ...given, from, data, out, group });
+  if (given.dryRun || group?.rank) return;
   if (given.codec !== undefined && existsSync(join(checkpoint, 'model.safetensors'))) {
     const { writeVoice, VOCABULARY_FILES } = await import('../train/write-voice.js');
     const vocabulary = existsSync(join(data, VOCABULARY_FILES[0])) ? data : undefined;
@@ -67,6 +78,13 @@ async function modelFolder(name: string, { signal }: World): Promise<string> {
   if (last !== undefined) return last;
   const { resolveModel } = await import('../generate/resolve-model.js');
   return resolveModel(name, { kind: 'model', signal });
+}
+
+/** The command of one rank: without `--processes`, which it learns from its environment. */
+function rankCommand(command: readonly string[]): string[] {
+  const at = command.indexOf('--processes');
+  if (at >= 0) return command.toSpliced(at, 2);
+  return command.filter((argument) => !argument.startsWith('--processes='));
 }
 
 async function readConfigs(path: string, flags: GivenFlags): Promise<TrainingConfigs> {

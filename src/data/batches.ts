@@ -43,3 +43,19 @@ export function cutByBudget(sorted: readonly number[], frames: ArrayLike<number>
   if (batch.length > 0) batches.push(batch);
   return batches;
 }
+
+/**
+ * Cuts a batch, sorted by length, into parts of about equal work; a part may be empty where there are few samples.
+ * @returns places in the batch, each exactly once, in order
+ */
+export function splitBatch(batch: readonly number[], frames: ArrayLike<number>, parts: number): number[][] {
+  const total = batch.reduce((sum, index) => sum + frames[index], 0);
+  const places: number[][] = Array.from({ length: parts }, () => []);
+  let before = 0;
+  batch.forEach((index, place) => {
+    const middle = before + frames[index] / 2;
+    places[Math.min(parts - 1, Math.floor((parts * middle) / total))].push(place);
+    before += frames[index];
+  });
+  return places;
+}

@@ -5,11 +5,13 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { tensor, type Tensor } from '@sled-tts/torch';
 import { writeConfig, parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
@@ -33,6 +35,12 @@ export interface LoopState {
   frames: number;
   /** Time spent training, over all processes that took part one after another. */
   seconds: number;
+  /** Running mean of the gradient norm; 0 before the first step. */
+  usualGradient: number;
+  /** Steps that changed nothing. */
+  skipped: number;
+  /** Lowest held-out energy of a checkpoint; 0 before the first. */
+  bestEnergy: number;
 }
 
 /** All of a training run. */
@@ -56,7 +64,8 @@ export function listCheckpoints(out: string): string[] {
 /**
  * Writes `out/step-N/`: config.json and model.safetensors in the released layout (the averaged weights where there
  * are any), weights.safetensors (the raw ones), optimizer.safetensors, state.json. The folder is written beside, then
- * renamed: a killed run leaves the last whole checkpoint. Older ones beyond `keep` are removed.
+ * renamed: a killed run leaves the last whole checkpoint. Older ones beyond `keep` are removed,
+ * except the best.
  */
 export function saveCheckpoint(
   out: string,
@@ -81,8 +90,23 @@ export function saveCheckpoint(
   rmSync(target, { recursive: true, force: true });
   renameSync(temporary, target);
   syncFolder(out);
-  for (const old of listCheckpoints(out).slice(0, -keep)) rmSync(old, { recursive: true, force: true });
+  const best = bestCheckpoint(out);
+  for (const old of listCheckpoints(out).slice(0, -keep))
+    if (basename(old) !== best) rmSync(old, { recursive: true, force: true });
   return target;
+}
+
+/** Points `out/best` to a checkpoint, which is then kept whatever comes after it. */
+export function markBest(out: string, checkpoint: string): void {
+  const temporary = join(out, 'best.part');
+  rmSync(temporary, { force: true });
+  symlinkSync(basename(checkpoint), temporary);
+  renameSync(temporary, join(out, 'best'));
+  syncFolder(out);
+}
+
+function bestCheckpoint(out: string): string | null {
+  return readdirSync(out).includes('best') ? readlinkSync(join(out, 'best')) : null;
 }
 
 function writeJson(path: string, value: unknown): void {
@@ -114,14 +138,14 @@ export function loadCheckpoint(folder: string): Omit<TrainingState, 'optimizer'>
   const load = (name: string) =>
     loadParameters(config, readSafetensors(join(folder, name)).tensors, join(folder, name));
   const averaged = readdirSync(folder).includes('weights.safetensors');
-  const { step, epoch, batch, frames, seconds, ...extra } = readJson(
-    join(folder, 'state.json'),
-  ) as unknown as LoopState;
+  const state = readJson(join(folder, 'state.json')) as unknown as LoopState;
+  // Checkpoints from before spikes and the best were looked at lack the last three.
+  const { step, epoch, batch, frames, seconds, usualGradient = 0, skipped = 0, bestEnergy = 0, ...extra } = state;
   return {
     config,
     parameters: load(averaged ? 'weights.safetensors' : 'model.safetensors'),
     average: averaged ? load('model.safetensors') : null,
-    loop: { step, epoch, batch, frames, seconds },
+    loop: { step, epoch, batch, frames, seconds, usualGradient, skipped, bestEnergy },
     extra: extra as Record<string, unknown>,
   };
 }

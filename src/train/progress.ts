@@ -14,6 +14,8 @@ export interface Scalars {
   frames: number;
   /** Positions computed, padding included. */
   positions: number;
+  /** Seconds before the device had something to compute: reading and laying out. */
+  waiting: number;
 }
 
 /** Averages steps between two log lines and writes one aligned line for each. */
@@ -34,11 +36,11 @@ export class Progress {
   }
 
   /** Writes the line of the steps since the last one. */
-  log({ step, epoch, seconds }: LoopState): void {
+  log({ step, epoch, seconds, skipped }: LoopState): void {
     if (this.steps === 0) return;
     const elapsed = (performance.now() - this.started) / 1000;
     const mean = Object.fromEntries(Object.entries(this.sums).map(([key, sum]) => [key, sum / this.steps]));
-    const { energy, end, alignment, gradient, rate, frames } = mean;
+    const { energy, end, alignment, gradient, rate, frames, waiting } = mean;
     const parts = [
       `step ${String(step).padStart(7)}`,
       `epoch ${String(epoch).padStart(3)}`,
@@ -48,6 +50,8 @@ export class Progress {
       `gradient ${gradient.toFixed(3).padStart(6)}`,
       `rate ${rate.toFixed(3)}`,
       `${Math.round((frames * this.steps) / elapsed).toString().padStart(6)} frames/s`, // prettier-ignore
+      `waiting ${((100 * waiting * this.steps) / elapsed).toFixed(1)} %`,
+      ...(skipped > 0 ? [`skipped ${skipped}`] : []),
       `${(seconds / 60).toFixed(1).padStart(6)} min`,
     ];
     this.write(parts.join('  '));

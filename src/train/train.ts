@@ -1,38 +1,17 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
-import {
-  autocast,
-  clipGradNorm,
-  manualSeed,
-  noGrad,
-  op,
-  scope,
-  setFlushDenormal,
-  setNumThreads,
-  type Tensor,
-} from '@sled-tts/torch';
+import { setFlushDenormal, setNumThreads, type GroupOptions } from '@sled-tts/torch';
 import { planBatches } from '../data/batches.js';
-import { Random } from '../data/random.js';
 import type { Dataset } from '../data/sample.js';
 import type { SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
-import { makeBatch } from './batch.js';
-import {
-  listCheckpoints,
-  loadCheckpoint,
-  loadModel,
-  loadOptimizer,
-  saveCheckpoint,
-  type LoopState,
-} from './checkpoint.js';
+import { markBest, saveCheckpoint, type LoopState } from './checkpoint.js';
+import { tryLargest, type Estimate } from './guard.js';
 import { heldOutLosses } from './held-out.js';
-import { losses, type LossOptions } from './loss.js';
-import { Sled } from './network.js';
-import { Optimizer } from './optimizer.js';
-import { initialParameters, type Parameters } from './parameters.js';
 import { Progress, type Scalars } from './progress.js';
-import { scheduleFactor, type TrainingConfig } from './training-config.js';
+import { joinRanks, type Ranks } from './ranks.js';
+import { makeFolder, newRun, openRun } from './run.js';
+import { trainStep, type Run } from './step.js';
+import type { TrainingConfig } from './training-config.js';
 
 export interface TrainOptions {
   data: Dataset;
@@ -51,9 +30,13 @@ export interface TrainOptions {
   logEvery?: number;
   evaluateEvery?: number;
   saveEvery?: number;
-  /** Checkpoints kept. */
+  /** Checkpoints kept, beside the best. */
   keep?: number;
   threads?: number;
+  /** The other processes of this run; alone when absent. */
+  group?: GroupOptions;
+  /** Only try the largest batch and tell what training would take; writes nothing. */
+  dryRun?: boolean;
   /** Stops the run with a checkpoint. */
   signal?: AbortSignal;
   onLine?: (line: string) => void;
@@ -62,174 +45,134 @@ export interface TrainOptions {
   onCheckpoint?: (folder: string, step: number) => void | Promise<void>;
 }
 
-/** Steps in a row whose gradients are not finite before the run gives up. */
+/** Steps left out in a row before the run gives up. */
 const MAX_BAD_STEPS = 10;
-
-interface Run {
-  model: Sled;
-  average: Sled | null;
-  optimizer: Optimizer;
-  loop: LoopState;
-}
 
 /**
  * Trains, from the last checkpoint in `out` where there is one, until the schedule's end, the time or the signal.
- * Batches, guidance dropout and noise depend on (seed, step) alone, so a resumed run equals an uninterrupted one.
+ * Batches, guidance dropout and noise depend on (seed, step) alone, so a resumed run equals an uninterrupted one, and
+ * one of several ranks equals one alone. Rank 0 writes; a signal on any rank stops all at the same step.
  * @returns the loop's state, all of it in the last checkpoint
  * @throws {CheckpointError} when the model in `out` is another one, or gradients stay NaN
+ * @throws {TorchError} when another rank is lost
  */
 export async function train(options: TrainOptions): Promise<LoopState> {
-  const { data, training, out, logEvery = 50, evaluateEvery = 500, saveEvery = 500, keep = 3 } = options;
-  if (data.latentDim !== options.model.latentDim)
-    throw new CheckpointError(
-      `train: the model has latents of ${options.model.latentDim} channels, the data of ${data.latentDim}`,
-    );
+  const { data, training, model, out, logEvery = 50, evaluateEvery = 500, saveEvery = 500 } = options;
+  checkOptions(options);
   if (options.threads) setNumThreads(options.threads);
   setFlushDenormal(true);
-  const run = openRun(options);
+  const frames = data.frames.reduce((sum, count) => sum + count, 0);
+  const settings = { model, training, utterances: data.length, frames };
+  const { run, ranks } = await joinRanks(options.group, settings, (rank) => {
+    if (rank > 0 || options.dryRun) return newRun(model, training);
+    makeFolder(out);
+    return openRun(options);
+  });
   const { loop } = run;
-  const progress = new Progress(options.onLine ?? (() => {}), options.onScalars ?? (() => {}));
+  const isFirst = ranks.rank === 0;
+  const onLine = (isFirst && options.onLine) || (() => {});
+  const progress = new Progress(onLine, (isFirst && options.onScalars) || (() => {}));
   const deadline = options.minutes === undefined ? Infinity : performance.now() + options.minutes * 60_000;
-  const plan = {
-    maxFrames: training.maxSecondsPerBatch * options.frameRate,
-    groupSize: training.groupSize,
-    seed: training.seed,
-  };
+  const plan = { maxFrames: training.maxSecondsPerBatch * options.frameRate, groupSize: training.groupSize, seed: training.seed }; // prettier-ignore
   let badSteps = 0;
   let saved = loop.step;
-
   const save = async () => {
-    if (saved === loop.step) return;
-    const state = { config: options.model, parameters: run.model.parameters, average: run.average?.parameters ?? null, optimizer: run.optimizer, loop }; // prettier-ignore
-    const folder = saveCheckpoint(out, state, { training }, keep);
+    if (saved === loop.step || !isFirst) return;
     saved = loop.step;
-    await options.onCheckpoint?.(folder, loop.step);
+    await saveRun(run, options);
   };
-  const stopped = () => loop.step >= training.steps || performance.now() > deadline || options.signal?.aborted === true;
+  const wantsStop = () => performance.now() > deadline || options.signal?.aborted === true;
 
-  while (!stopped()) {
-    const batches = planBatches(data.frames, loop.epoch, plan);
-    while (loop.batch < batches.length && !stopped()) {
-      const start = performance.now();
-      const scalars = trainStep(run, data, batches[loop.batch], training);
-      loop.batch++;
-      loop.step++;
-      loop.frames += scalars.frames;
-      loop.seconds += (performance.now() - start) / 1000;
-      badSteps = Number.isFinite(scalars.gradient) ? 0 : badSteps + 1;
-      if (badSteps >= MAX_BAD_STEPS)
-        throw new CheckpointError(
-          `train: gradients were not finite for ${badSteps} steps up to ${loop.step}; lower the rate`,
-        );
-      progress.add(scalars);
-      if (loop.step % logEvery === 0) progress.log(loop);
-      if (options.heldOut && loop.step % evaluateEvery === 0)
-        progress.evaluation(loop, evaluate(run, options.heldOut, training, plan.maxFrames));
-      if (loop.step % saveEvery === 0) await save();
-      await nextTick(); // signals and timers get their turn
+  // The largest batch first: what does not fit should be known now and not in the second night.
+  let batches = planBatches(data.frames, loop.epoch, plan);
+  const nextEpoch = () => {
+    [loop.epoch, loop.batch] = [loop.epoch + 1, 0];
+    batches = planBatches(data.frames, loop.epoch, plan);
+  };
+  if (loop.batch >= batches.length) nextEpoch();
+  const estimate = tryLargest(run, data, batches, { training, ranks });
+  if (options.dryRun) {
+    describe(run, options, { ranks, batches: batches.length, estimate }).forEach(onLine);
+    ranks.leave();
+    return loop;
+  }
+
+  while (loop.step < training.steps) {
+    const start = performance.now();
+    const scalars = trainStep(run, { data, indices: batches[loop.batch], training, ranks, stop: wantsStop() });
+    if (!scalars) break;
+    const { skipped, ...reported } = scalars;
+    loop.batch++;
+    loop.step++;
+    loop.frames += scalars.frames;
+    loop.seconds += (performance.now() - start) / 1000;
+    if (skipped) loop.skipped++;
+    if (loop.batch >= batches.length) nextEpoch();
+    badSteps = skipped ? badSteps + 1 : 0;
+    if (badSteps >= MAX_BAD_STEPS)
+      throw new CheckpointError(
+        `train: gradients were not finite, or spikes, for ${badSteps} steps up to ${loop.step}; ` +
+          'lower the rate and go on from the last checkpoint',
+      );
+    if (!skipped) progress.add(reported);
+    if (loop.step % logEvery === 0) progress.log(loop);
+    if (options.heldOut && isFirst && loop.step % evaluateEvery === 0) {
+      const heldOut = evaluate(run, options.heldOut, training, plan.maxFrames);
+      progress.evaluation(loop, heldOut);
+      if (loop.bestEnergy === 0 || heldOut.energy < loop.bestEnergy) {
+        loop.bestEnergy = heldOut.energy;
+        saved = loop.step;
+        markBest(out, await saveRun(run, options));
+      }
     }
-    if (loop.batch >= batches.length) [loop.epoch, loop.batch] = [loop.epoch + 1, 0];
+    if (loop.step % saveEvery === 0) await save();
+    await nextTick(); // signals and timers get their turn
   }
   await save();
+  ranks.leave();
   return loop;
 }
 
-function openRun({ out, model: config, training, from }: TrainOptions): Run {
-  mkdirSync(out, { recursive: true });
-  for (const name of readdirSync(out))
-    if (name.endsWith('.part')) rmSync(join(out, name), { recursive: true, force: true });
-  const last = listCheckpoints(out).at(-1);
-  if (last !== undefined) {
-    const { config: stored, parameters, average, loop } = loadCheckpoint(last);
-    checkSameModel(last, stored, config);
-    const run = freshRun(config, training, parameters, average);
-    loadOptimizer(last, run.optimizer);
-    return { ...run, loop };
-  }
-  if (from === undefined) return freshRun(config, training, startOf(config, training));
-  const { config: stored, parameters } = loadModel(from);
-  checkSameModel(from, stored, config);
-  return freshRun(config, training, parameters);
+function checkOptions({ data, model }: TrainOptions): void {
+  if (data.latentDim !== model.latentDim)
+    throw new CheckpointError(
+      `train: the model has latents of ${model.latentDim} channels, the data of ${data.latentDim}`,
+    );
+  if (data.length === 0) throw new CheckpointError('train: the data holds no utterance');
 }
 
-/** What may differ between a run and the weights that it goes on with: nothing that has a weight. */
-const MAY_DIFFER = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
-
-function checkSameModel(folder: string, stored: SledConfig, config: SledConfig): void {
-  const differing = Object.keys(config).filter(
-    (key) => stored[key as keyof SledConfig] !== config[key as keyof SledConfig],
-  );
-  const wrong = differing.filter((key) => !MAY_DIFFER.includes(key));
-  if (wrong.length > 0)
-    throw new CheckpointError(`${folder}: its config differs from this run's in ${wrong.join(', ')}`);
+async function saveRun({ model, average, optimizer, loop }: Run, options: TrainOptions): Promise<string> {
+  const state = { config: options.model, parameters: model.parameters, average: average?.parameters ?? null, optimizer, loop }; // prettier-ignore
+  const folder = saveCheckpoint(options.out, state, { training: options.training }, options.keep ?? 3);
+  await options.onCheckpoint?.(folder, loop.step);
+  return folder;
 }
 
-function startOf(config: SledConfig, training: TrainingConfig): Parameters {
-  manualSeed(training.seed);
-  return initialParameters(config, training.trunkInit);
+interface Described {
+  ranks: Ranks;
+  /** Steps of an epoch. */
+  batches: number;
+  estimate: Estimate;
 }
 
-function freshRun(
-  config: SledConfig,
-  training: TrainingConfig,
-  parameters: Parameters,
-  average?: Parameters | null,
-): Run {
-  const averaged = training.emaDecay > 0 ? (average ?? copyOf(parameters)) : null;
-  return {
-    model: new Sled(parameters, config),
-    average: averaged && new Sled(averaged, config),
-    optimizer: new Optimizer(parameters, training),
-    loop: { step: 0, epoch: 0, batch: 0, frames: 0, seconds: 0 },
-  };
-}
-
-const copyOf = (parameters: Parameters): Parameters =>
-  new Map([...parameters].map(([name, tensor]) => [name, tensor.detach().clone()]));
-
-/** One update; a step whose gradients are not finite changes nothing. */
-function trainStep(run: Run, data: Dataset, indices: number[], training: TrainingConfig): Scalars & { frames: number } {
-  const { model, optimizer, loop } = run;
-  const factor = scheduleFactor(loop.step, training);
-  return scope(() => {
-    const random = new Random(training.seed, 1, loop.step);
-    const dropText = indices.map(() => random.uniform() < model.config.guidanceDropout);
-    const batch = makeBatch(indices.map((index) => data.sample(index)), dropText, model.config); // prettier-ignore
-    manualSeed(training.seed * 2 ** 32 + loop.step + 1);
-    const compute = () => losses(model, batch, lossOptions(training, true));
-    const { total, energy, end, alignment } = training.precision === 'bf16' ? autocast('bfloat16', compute) : compute();
-    total.backward();
-    const gradient = clipGradNorm([...model.parameters.values()], training.clip);
-    if (Number.isFinite(gradient)) {
-      optimizer.step(factor);
-      if (run.average)
-        follow(
-          run.average.parameters,
-          model.parameters,
-          Math.min(training.emaDecay, (1 + loop.step) / (10 + loop.step)),
-        );
-    }
-    optimizer.zeroGrad();
-    return { energy: energy.item(), end: end.item(), alignment: alignment?.item(), gradient, rate: factor, frames: batch.frames, positions: batch.positions }; // prettier-ignore
-  });
-}
-
-const lossOptions = (training: TrainingConfig, isTraining: boolean): LossOptions => ({
-  ...training,
-  training: isTraining,
-});
-
-const foreachLerp_ = op('aten::_foreach_lerp_', 'Scalar');
-
-/** average = decay * average + (1 - decay) * parameters, in place. */
-function follow(average: Parameters, parameters: Parameters, decay: number): void {
-  noGrad(() => foreachLerp_([...average.values()] as Tensor[], [...parameters.values()] as Tensor[], 1 - decay));
+/** What `--dry-run` says. */
+function describe(
+  { model }: Run,
+  { data, frameRate, training }: TrainOptions,
+  { ranks, batches, estimate }: Described,
+): string[] {
+  const parameters = [...model.parameters.values()].reduce((sum, { numel }) => sum + numel, 0);
+  const frames = data.frames.reduce((sum, count) => sum + count, 0);
+  const hours = (training.steps * (frames / batches)) / estimate.framesPerSecond / 3600;
+  return [
+    `model      ${(parameters / 1e6).toFixed(1)} million parameters`,
+    `data       ${data.length} utterances, ${(frames / frameRate / 3600).toFixed(2)} hours, ${batches} steps an epoch`,
+    `processes  ${ranks.size}, each ${training.microBatches} at a time`,
+    `largest    ${estimate.utterances} utterances, ${estimate.seconds.toFixed(2)} s on this process`,
+    `estimate   ${hours.toFixed(2)} hours for ${training.steps} steps`,
+  ];
 }
 
 function evaluate({ model, average }: Run, heldOut: Dataset, training: TrainingConfig, maxFrames: number) {
-  return heldOutLosses(average ?? model, heldOut, {
-    ...lossOptions(training, false),
-    precision: training.precision,
-    maxFrames,
-  });
+  return heldOutLosses(average ?? model, heldOut, { ...training, training: false, maxFrames });
 }

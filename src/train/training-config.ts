@@ -4,8 +4,10 @@ import type { TrunkInit } from './parameters.js';
 /** How a model is trained; what the model is stands in `SledConfig`. */
 export interface TrainingConfig {
   seed: number;
-  /** Batch budget: longest utterance times utterances, seconds of speech. */
+  /** Budget of a step's batch, all ranks together: longest utterance times utterances, seconds of speech. */
   maxSecondsPerBatch: number;
+  /** Parts that each rank computes its share of a batch in, one after another: less memory, the same result. */
+  microBatches: number;
   /** Utterances sorted by length together. */
   groupSize: number;
   /** The schedule's length; training stops there. */
@@ -24,6 +26,8 @@ export interface TrainingConfig {
   beta2: number;
   /** Largest gradient norm. */
   clip: number;
+  /** A step whose gradient norm is so many times the usual is left out; 0 leaves out only what is not finite. */
+  spikeFactor: number;
   /** Decay of the averaged weights a step; 0 keeps none. */
   emaDecay: number;
   precision: 'bf16' | 'f32';
@@ -42,6 +46,7 @@ export interface TrainingConfig {
 export const DEFAULT_TRAINING: TrainingConfig = {
   seed: 0,
   maxSecondsPerBatch: 64,
+  microBatches: 1,
   groupSize: 800,
   steps: 300_000,
   warmupSteps: 32_000,
@@ -52,6 +57,7 @@ export const DEFAULT_TRAINING: TrainingConfig = {
   beta1: 0.9,
   beta2: 0.999,
   clip: 1,
+  spikeFactor: 0,
   emaDecay: 0,
   precision: 'bf16',
   trunkInit: 'released',
@@ -83,6 +89,8 @@ export function parseTrainingConfig(json: unknown, source = 'training'): Trainin
     problems.push(`precision: expected bf16 or f32, got ${config.precision}`);
   if (!['released', 'xavier'].includes(config.trunkInit))
     problems.push(`trunkInit: expected released or xavier, got ${config.trunkInit}`);
+  if (!(Number.isInteger(config.microBatches) && config.microBatches >= 1))
+    problems.push(`microBatches: expected a whole number from 1, got ${config.microBatches}`);
   if (problems.length > 0) throw new CheckpointError(`${source}: ${problems.join('; ')}`);
   return config;
 }

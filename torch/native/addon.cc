@@ -3,6 +3,7 @@
 #include "autograd.h"
 #include "binding.h"
 #include "data.h"
+#include "group.h"
 #include "operators.h"
 #include "profile.h"
 #include "random.h"
@@ -43,6 +44,7 @@ NAPI_MODULE_INIT() {
   defineOperators(state, exports);
   defineData(state, exports);
   defineAutograd(state, exports);
+  defineGroup(state, exports);
   defineRandom(state, exports);
   defineProfile(state, exports);
   defineRuntime(state, exports);

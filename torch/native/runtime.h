@@ -2,6 +2,7 @@
 #pragma once
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/api/include/torch/version.h>
 
 #include "binding.h"
@@ -36,6 +37,7 @@ static napi_value hasCuda(Call& call) { return toJs(call.env, at::globalContext(
 
 static void defineRuntime(State& state, napi_value exports) {
   keepFreedMemory();
+  c10::initLogging();  // reads TORCH_CPP_LOG_LEVEL
   define<setNumThreads>(state, exports, "setNumThreads");
   define<getNumThreads>(state, exports, "getNumThreads");
   define<setFlushDenormal>(state, exports, "setFlushDenormal");

@@ -14,7 +14,8 @@ function hashOf(libtorch) {
   const hash = createHash('sha256').update(
     `${libtorch.path} ${libtorch.version} ${libtorch.gpu} ${flags(libtorch).join(' ')}`,
   );
-  for (const file of readdirSync(sourceDirectory).sort()) hash.update(readFileSync(join(sourceDirectory, file)));
+  const files = readdirSync(sourceDirectory, { recursive: true }).filter((name) => /\.(cc|h)$/.test(name));
+  for (const file of files.sort()) hash.update(readFileSync(join(sourceDirectory, file)));
   return hash.digest('hex').slice(0, 16);
 }
 
@@ -30,6 +31,7 @@ function flags({ path, gpu }) {
   return [
     ...['-std=c++20', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-DNAPI_VERSION=8'],
     ...[`-I${nodeHeaders}`, `-isystem${include}`, `-isystem${join(include, 'torch/csrc/api/include')}`],
+    ...['-idirafter', join(sourceDirectory, 'gloo-names')],
     ...[`-L${lib}`, '-Wl,--no-as-needed', '-ltorch_cpu', '-lc10', ...(gpu ? ['-ltorch_cuda', '-lc10_cuda'] : [])],
     `-Wl,-rpath,${lib}`,
   ];

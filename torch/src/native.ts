@@ -33,6 +33,14 @@ export interface Native {
   setGradMode(enabled: number): boolean;
   enterAutocast(dtype: number): number;
   leaveAutocast(dtype: number): void;
+  joinGroup(address: string, port: number, rank: number, size: number, timeoutMs: number, own: string): void;
+  leaveGroup(): void;
+  allReduce(handle: number): void;
+  broadcast(handle: number, root: number): void;
+  barrier(): void;
+  createBuckets(count: number, bytes: number): number;
+  armBuckets(): void;
+  finishBuckets(): void;
   createGenerator(seed: number): number;
   freeGenerator(generator: number): void;
   seed(generator: number, seed: number): void;
@@ -51,6 +59,8 @@ function load(): Native {
   // Waiting threads of libgomp spin unless told otherwise: with two threads on a busy two-core machine a step then took
   // four times the processor time. It reads this when libtorch is loaded.
   process.env['OMP_WAIT_POLICY'] ??= 'PASSIVE';
+  // libtorch prints what it also throws, with a page of C++ frames.
+  process.env['TORCH_CPP_LOG_LEVEL'] ??= 'FATAL';
   const path = fileURLToPath(new URL('../build/torch.node', import.meta.url));
   try {
     return createRequire(import.meta.url)(path) as Native;

@@ -15,7 +15,6 @@ import json from '../../golden/training/config.json' with { type: 'json' };
 export const folder = join(import.meta.dirname, '../../golden/training');
 const OPTIONS: LossOptions = {
   endPositiveWeight: 100,
-  latentNoise: 0,
   alignmentWeight: 0,
   guidedHeads: [],
   training: false,

@@ -1,0 +1,164 @@
+import { autocast, clipGradNorm, noGrad, op, scope, type Tensor } from '@sled-tts/torch';
+import { splitBatch } from '../data/batches.js';
+import type { Dataset } from '../data/sample.js';
+import { makeBatch, type TrainingBatch } from './batch.js';
+import type { LoopState } from './checkpoint.js';
+import { countsOf, losses, type Counts } from './loss.js';
+import type { Sled } from './network.js';
+import { drawNoise, dropTexts, seedDropout, type StepNoise } from './noise.js';
+import type { Optimizer } from './optimizer.js';
+import type { Parameters } from './parameters.js';
+import type { Scalars } from './progress.js';
+import type { Ranks } from './ranks.js';
+import { scheduleFactor, type TrainingConfig } from './training-config.js';
+
+/** What a step changes. */
+export interface Run {
+  model: Sled;
+  average: Sled | null;
+  optimizer: Optimizer;
+  loop: LoopState;
+}
+
+/** A share of a step's batch that is computed at once. */
+interface Part {
+  /** Among the parts of all ranks. */
+  number: number;
+  batch: TrainingBatch;
+  noise: StepNoise;
+}
+
+/** Steps over which the usual gradient norm is averaged. */
+const USUAL_OVER = 50;
+
+/**
+ * One update from a batch of which this rank computes its share; all ranks end with the same weights. Losses are
+ * averaged over the real frames of all parts and ranks. A step whose gradients are not finite, or far above the usual,
+ * changes no weights.
+ * @param indices the whole step's batch, the same on every rank
+ * @param stop whether this rank wants to stop; one is enough
+ * @returns null when the ranks agreed to stop instead
+ */
+export function trainStep(
+  run: Run,
+  { data, indices, training, ranks, stop }: { data: Dataset; indices: readonly number[]; training: TrainingConfig; ranks: Ranks; stop: boolean }, // prettier-ignore
+): (Scalars & { skipped: boolean }) | null {
+  const { model, optimizer, loop } = run;
+  return scope(() => {
+    const start = performance.now();
+    const parts = stop ? [] : layOutParts(data, indices, model, { training, step: loop.step, ranks });
+    const waiting = (performance.now() - start) / 1000;
+    const { counts, positions, stopping } = agree(ranks, parts, stop);
+    if (stopping) return null;
+    const sums = backward(model, parts, { training, counts, step: loop.step, ranks });
+    const gradient = clipGradNorm([...model.parameters.values()], training.clip);
+    const rate = scheduleFactor(loop.step, training);
+    const skipped = !isUsual(gradient, loop, training.spikeFactor);
+    if (!skipped) update(run, training, rate);
+    if (Number.isFinite(gradient)) remember(gradient, loop);
+    optimizer.zeroGrad();
+    const [energy, end, alignment] = ranks.sum(sums);
+    const reported = { energy, end, ...(counts.aligned > 0 && training.alignmentWeight > 0 ? { alignment } : {}) };
+    return { ...reported, gradient, rate, frames: counts.frames, positions, waiting, skipped };
+  });
+}
+
+/** Forward and backward of this rank's share of a batch, without the other ranks and without an update. */
+export function tryStep(
+  { model, loop }: Run,
+  { data, indices, training, ranks }: { data: Dataset; indices: readonly number[]; training: TrainingConfig; ranks: Ranks }, // prettier-ignore
+): void {
+  scope(() => {
+    const parts = layOutParts(data, indices, model, { training, step: loop.step, ranks });
+    const alone = { ...ranks, gradients: null, sum: (values: readonly number[]) => [...values] };
+    const { counts } = agree(alone, parts, false);
+    backward(model, parts, { training, counts, step: loop.step, ranks: alone });
+  });
+}
+
+interface PartOptions {
+  training: TrainingConfig;
+  step: number;
+  ranks: Ranks;
+}
+
+/** This rank's parts of a step; those without an utterance are left out. */
+function layOutParts(
+  data: Dataset,
+  indices: readonly number[],
+  { config }: Sled,
+  { training, step, ranks }: PartOptions,
+): Part[] {
+  const { seed, latentNoise, microBatches } = training;
+  const dropText = dropTexts(indices.length, config.guidanceDropout, { seed, step });
+  const all = splitBatch(indices, data.frames, ranks.size * microBatches);
+  return all
+    .map((places, number) => ({ places, number }))
+    .slice(ranks.rank * microBatches, (ranks.rank + 1) * microBatches)
+    .filter(({ places }) => places.length > 0)
+    .map(({ places, number }) => {
+      const samples = places.map((place) => data.sample(indices[place]));
+      const batch = makeBatch(samples, places.map((place) => dropText[place]), config); // prettier-ignore
+      const { noiseDim, latentDim } = config;
+      const options = { seed, step, noiseDim, latentDim, latentNoise };
+      return { number, batch, noise: drawNoise(places, samples.map(({ frames }) => frames), options) }; // prettier-ignore
+    });
+}
+
+/** The counts of all ranks together, and whether one of them wants to stop. */
+function agree(ranks: Ranks, parts: readonly Part[], stop: boolean) {
+  const counts = parts.map(({ batch }) => countsOf(batch));
+  const sum = (key: keyof Counts) => counts.reduce((total, count) => total + count[key], 0);
+  const own = parts.reduce((total, { batch }) => total + batch.positions, 0);
+  const [frames, ends, aligned, positions, stopping] = ranks.sum([
+    ...[sum('frames'), sum('ends'), sum('aligned'), own],
+    Number(stop),
+  ]);
+  return { counts: { frames, ends, aligned }, positions, stopping: stopping > 0 };
+}
+
+/** Gradients of the whole step, summed over parts and ranks. Returns this rank's share of energy, end and alignment. */
+function backward(
+  model: Sled,
+  parts: readonly Part[],
+  { training, counts, step, ranks }: PartOptions & { counts: Counts },
+): number[] {
+  const sums = [0, 0, 0];
+  for (const [i, { number, batch, noise }] of parts.entries()) {
+    if (i === parts.length - 1) ranks.gradients?.arm();
+    seedDropout(training.seed, step, number);
+    // Each part's graph is given back before the next is built.
+    scope(() => {
+      const compute = () => losses(model, batch, { ...training, ...noise, counts, training: true });
+      const { total, energy, end, alignment } = training.precision === 'bf16' ? autocast('bfloat16', compute) : compute(); // prettier-ignore
+      total.backward();
+      [energy, end, alignment].forEach((loss, k) => (sums[k] += loss?.item() ?? 0));
+    });
+  }
+  if (parts.length === 0) ranks.gradients?.arm();
+  ranks.gradients?.finish();
+  return sums;
+}
+
+function isUsual(gradient: number, { usualGradient }: LoopState, spikeFactor: number): boolean {
+  if (!Number.isFinite(gradient)) return false;
+  return spikeFactor === 0 || usualGradient === 0 || gradient <= spikeFactor * usualGradient;
+}
+
+/** A spike moves what is usual by no more than twice the usual, so that one does not hide the next. */
+function remember(gradient: number, loop: LoopState): void {
+  if (loop.usualGradient === 0) loop.usualGradient = gradient;
+  else loop.usualGradient += (Math.min(gradient, 2 * loop.usualGradient) - loop.usualGradient) / USUAL_OVER;
+}
+
+function update({ model, average, optimizer, loop }: Run, { emaDecay }: TrainingConfig, rate: number): void {
+  optimizer.step(rate);
+  if (average) follow(average.parameters, model.parameters, Math.min(emaDecay, (1 + loop.step) / (10 + loop.step)));
+}
+
+const foreachLerp_ = op('aten::_foreach_lerp_', 'Scalar');
+
+/** average = decay * average + (1 - decay) * parameters, in place. */
+function follow(average: Parameters, parameters: Parameters, decay: number): void {
+  noGrad(() => foreachLerp_([...average.values()] as Tensor[], [...parameters.values()] as Tensor[], 1 - decay));
+}

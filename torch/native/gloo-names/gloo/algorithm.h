@@ -1,0 +1,2 @@
+// Nothing of this is named by c10d's headers.
+#pragma once
