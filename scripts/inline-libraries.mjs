@@ -13,6 +13,7 @@ const folder = join(dist, 'libraries');
 
 /** Specifier -> file name; `.cjs` is for what `require` loads. */
 const LIBRARIES = {
+  '@audio/stretch-wsola': 'stretch.js',
   '@evan/opus/wasm/index.js': 'opus-encoder.cjs',
   '@huggingface/tokenizers': 'tokenizers.js',
   '@wasm-audio-decoders/flac': 'flac.js',

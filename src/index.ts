@@ -19,6 +19,7 @@ export { GgmlError } from '@sled-tts/ggml';
 export { HubError } from './hub/errors.js';
 export type { DownloadProgress } from './hub/snapshot.js';
 export { AudioError, type Audio } from './audio/audio.js';
+export { measureLoudness, setLoudness, type Levelled } from './audio/loudness.js';
 export { play } from './audio/playback.js';
 export { readAudio, type ReadAudioOptions } from './audio/read-audio.js';
 export { encodePcm16, encodeWav, wavHeader } from './audio/wav-writer.js';

@@ -1,11 +1,13 @@
 import { loadVoice, type LoadVoiceOptions } from './generate/load-voice.js';
-import { checkParts, speakText, type SpeechParts } from './generate/speech.js';
+import { speakWithPauses } from './generate/paused-speech.js';
+import { checkParts, type SpeechParts } from './generate/speech.js';
 import { sharedNoise } from './generate/shared-noise.js';
 import { scaledNoise, TorchRandom, type NoiseSource } from './generate/torch-random.js';
 import type { SpokenUtterance } from './generate/utterance-speaker.js';
 import { checkCodec, checkPrompt, Voice } from './generate/voice.js';
 import { joined, type Prompt } from './generate/prompt.js';
 import type { Audio } from './audio/audio.js';
+import { describeMissing, setLoudness } from './audio/loudness.js';
 import { resample } from './audio/resample.js';
 import type { SledConfig } from './model/config.js';
 import { resolveModel } from './generate/resolve-model.js';
@@ -39,6 +41,10 @@ export interface SpeakOptions {
   prompt?: Prompt;
   /** Whether the sound begins with the prompt's, made again from its latents. */
   includePrompt?: boolean;
+  /** How fast: 1.2 is a fifth faster, at the same pitch (0.5 to 2; default 1). A `[pause:0.5]` in the text keeps its length. */
+  rate?: number;
+  /** Loudness of generate()'s samples, LUFS, such as -16; left as it is where a peak would clip. No stream can know its own. */
+  loudness?: number;
   /** Most latent frames to speak. */
   maxFrames?: number;
   /** The same limit in seconds. */
@@ -172,6 +178,10 @@ export class SledTts {
    * @throws {RangeError} for an empty text or an option out of range.
    */
   async *stream(text: string | AsyncIterable<string>, options: SpeakOptions = {}): AsyncGenerator<Float32Array, void> {
+    if (options.loudness !== undefined)
+      throw new RangeError(
+        'loudness: a stream cannot know its own; use generate(), or setLoudness() on what was collected',
+      );
     yield* this.#speak(text, options, new TorchRandom(options.seed ?? DEFAULT_SEED));
   }
 
@@ -190,7 +200,15 @@ export class SledTts {
     const spoken = this.#speak(text, { ...options, onUtterance }, noise, (latent) => frames.push(latent));
     for await (const chunk of spoken) chunks.push(chunk);
     const { sampleRate } = this;
-    return { samples: joined(chunks), sampleRate, frames: frames.length, latents: joined(frames), utterances };
+    const samples = options.loudness === undefined ? joined(chunks) : this.#levelled(joined(chunks), options.loudness);
+    return { samples, sampleRate, frames: frames.length, latents: joined(frames), utterances };
+  }
+
+  #levelled(samples: Float32Array, target: number): Float32Array {
+    const levelled = setLoudness(samples, this.sampleRate, target);
+    const missing = describeMissing(levelled.loudness, target);
+    if (missing !== undefined) this.#onWarning?.(missing);
+    return levelled.samples;
   }
 
   async *#speak(
@@ -199,7 +217,7 @@ export class SledTts {
     noise: NoiseSource,
     onFrame?: (latent: Float32Array) => void,
   ): AsyncGenerator<Float32Array, void> {
-    const { onProgress, onUtterance, includePrompt = false } = options;
+    const { onProgress, onUtterance, includePrompt = false, rate = 1 } = options;
     const { guidanceScale = this.config.guidanceScale, temperature = this.config.temperature } = options;
     checkText(text);
     checkScale('guidanceScale', guidanceScale);
@@ -207,7 +225,8 @@ export class SledTts {
     const prompt = this.#checkedPrompt(options.prompt);
     let expected: number | undefined;
     let frames = 0;
-    yield* speakText(this.#parts, text, {
+    yield* speakWithPauses(this.#parts, text, {
+      rate,
       noise: scaledNoise(noise, temperature),
       guidanceScale,
       prompt,
@@ -216,7 +235,11 @@ export class SledTts {
       signal: options.signal ?? new AbortController().signal,
       onWarning: this.#onWarning,
       onExpectation: (frames) => (expected = frames),
-      onUtterance: (utterance) => onUtterance?.(this.#timed(utterance, includePrompt ? prompt : undefined)),
+      onUtterance: (utterance, pausedSeconds) => {
+        const { text, startSeconds, endSeconds } = this.#timed(utterance, includePrompt ? prompt : undefined);
+        const at = (seconds: number) => seconds / rate + pausedSeconds;
+        onUtterance?.({ text, startSeconds: at(startSeconds), endSeconds: at(endSeconds) });
+      },
       onFrame: (latent) => {
         frames++;
         onFrame?.(latent);

@@ -7,7 +7,7 @@ export function meanOf(channels: readonly Float32Array[]): Float32Array {
 }
 
 /** Pieces one after another. */
-export function joinSamples(pieces: readonly Float32Array[]): Float32Array {
+export function joinSamples(pieces: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const whole = new Float32Array(pieces.reduce((sum, { length }) => sum + length, 0));
   let filled = 0;
   for (const piece of pieces) {

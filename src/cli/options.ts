@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { OUTPUT_FORMATS } from '../audio/formats.js';
+import { MAX_RATE, MIN_RATE } from '../audio/time-stretch.js';
 import { DownloadBar } from './progress-bar.js';
 import type { LoadOptions, Speaker, World } from './world.js';
 
@@ -50,6 +51,11 @@ export const weightsOption = () =>
   );
 export const maxFramesOption = () =>
   new Option('--max-frames <number>', 'stop after this many frames').argParser(integer(1, 1_000_000));
+export const rateOption = () =>
+  new Option(
+    '--rate <number>',
+    'how fast, at the same pitch: 1.2 is a fifth faster; pauses keep their length',
+  ).argParser(number(MIN_RATE, MAX_RATE));
 export const formatOption = () =>
   new Option('--format <name>', "in place of what the file name ends with; 'wav' for standard output").choices(
     OUTPUT_FORMATS,
@@ -74,6 +80,7 @@ export interface VoiceFlags {
   model?: string;
   threads?: number;
   weights?: string;
+  rate?: number;
   maxFrames?: number;
   format?: string;
   quiet?: boolean;

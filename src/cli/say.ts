@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import { describeMissing, setLoudness } from '../audio/loudness.js';
+import { joinSamples } from '../audio/mix-down.js';
 import {
   debugOption,
   formatOption,
@@ -6,7 +8,9 @@ import {
   loadSpeaker,
   maxFramesOption,
   modelOption,
+  number,
   quietOption,
+  rateOption,
   seedOption,
   temperatureOption,
   threadsOption,
@@ -20,6 +24,7 @@ import { readText } from './text-input.js';
 import type { World } from './world.js';
 
 interface SayFlags extends VoiceFlags {
+  loudness?: number;
   out: string;
 }
 
@@ -37,6 +42,8 @@ export function sayCommand(world: World): Command {
     .addOption(threadsOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
+    .addOption(rateOption())
+    .option('--loudness <LUFS>', 'make the whole sound this loud (ITU-R BS.1770), such as -16', number(-60, 0))
     .option('--play', 'play the sound, or say why not')
     .option('--no-play', 'do not play the sound; it is played on a terminal where the machine can')
     .addOption(quietOption())
@@ -45,7 +52,7 @@ export function sayCommand(world: World): Command {
 }
 
 async function say(world: World, words: string[], flags: SayFlags): Promise<void> {
-  const { out, seed, guidance, temperature, maxFrames, quiet = false } = flags;
+  const { out, seed, guidance, temperature, rate, maxFrames, quiet = false } = flags;
   const { stdin, stdout, stderr, signal } = world;
   if (out === '-' && stdout.isTTY) throw new Error("say: '--out -' writes sound; pipe it or give a file name");
   const text = await readText(words, stdin, signal);
@@ -57,14 +64,16 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
     const player = wantsPlayback(world, flags) ? playbackOutput(speaker.sampleRate) : undefined;
     if (flags.play && !player) stderr.write('sled-tts: no program to play sound with was found on this machine\n');
     const bar = new ProgressBar(stderr, !quiet);
-    const chunks = speaker.stream(text, {
+    const spoken = speaker.stream(text, {
       seed,
       guidanceScale: guidance,
       temperature,
+      rate,
       maxFrames,
       signal,
       onProgress: (progress) => bar.update(progress),
     });
+    const chunks = flags.loudness === undefined ? spoken : levelled(spoken, speaker.sampleRate, flags.loudness, world);
     const time = await speak(chunks, speaker.sampleRate, player ? [file, player] : [file], signal).finally(() =>
       bar.stop(),
     );
@@ -74,6 +83,16 @@ async function say(world: World, words: string[], flags: SayFlags): Promise<void
   } finally {
     await speaker.free();
   }
+}
+
+/** The speech as one chunk, which only its end tells the loudness of. */
+async function* levelled(chunks: AsyncIterable<Float32Array>, sampleRate: number, target: number, { stderr }: World) {
+  const collected: Float32Array[] = [];
+  for await (const chunk of chunks) collected.push(chunk);
+  const { samples, loudness } = setLoudness(joinSamples(collected), sampleRate, target);
+  const missing = describeMissing(loudness, target);
+  if (missing !== undefined) stderr.write(`sled-tts: ${missing}\n`);
+  yield samples;
 }
 
 /** On a terminal unless told otherwise: a script that collects files wants no noise. */

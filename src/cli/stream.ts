@@ -9,6 +9,7 @@ import {
   maxFramesOption,
   modelOption,
   quietOption,
+  rateOption,
   seedOption,
   temperatureOption,
   threadsOption,
@@ -39,6 +40,7 @@ export function streamCommand(world: World): Command {
     .addOption(threadsOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
+    .addOption(rateOption())
     .addOption(quietOption())
     .addOption(debugOption())
     .action((flags: StreamFlags) => stream(world, flags));
@@ -50,7 +52,8 @@ async function stream(world: World, flags: StreamFlags): Promise<void> {
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });
-    const options = { seed, guidanceScale: guidance, temperature, maxFrames, signal: world.signal };
+    const { rate } = flags;
+    const options = { seed, guidanceScale: guidance, temperature, rate, maxFrames, signal: world.signal };
     const time = await speak(
       speaker.stream(textPieces(world.stdin, world.signal), options),
       speaker.sampleRate,

@@ -11,6 +11,7 @@ export interface SpeakOptions {
   seed: number;
   guidanceScale?: number;
   temperature?: number;
+  rate?: number;
   maxFrames?: number;
   signal: AbortSignal;
   onProgress?: (progress: SpeakProgress) => void;

@@ -37,6 +37,8 @@ export interface SpeechOptions {
   /** Most frames in all. */
   maxFrames: number;
   signal: AbortSignal;
+  /** A text that says nothing is no error. */
+  mayBeSilent?: boolean;
   /** What the speech goes on from. What a Voice begins each speech with is computed once. */
   prompt?: Prompt;
   /** Whether the sound begins with the prompt's, decoded from its latents. */
@@ -116,7 +118,8 @@ async function produce(
         carried.add({ text: utterance.text, latents: joined([...begun, ...spoken.frames]) }, spoken.tokens);
       before = continuous ? carried.prompt : undefined;
     }
-    if (!speaker.spoke) throw new RangeError('text: expected something to say, got nothing that can be spoken');
+    if (!speaker.spoke && !options.mayBeSilent)
+      throw new RangeError('text: expected something to say, got nothing that can be spoken');
     await speaker.flush();
   } finally {
     await speaker.free();

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { measureLoudness } from '../../../src/audio/loudness.js';
 import { decodeWav } from '../../../src/audio/wav-reader.js';
 import { runFake } from './fake-world.js';
 
@@ -49,6 +50,14 @@ describe('say', () => {
     expect((await readFile(out)).toString('latin1', 0, 4)).toBe(magic);
   });
 
+  it('makes the whole sound as loud as --loudness says', async () => {
+    await runFake(['say', 'hello you', '--out', out, '--loudness', '-23']);
+    const { samples, sampleRate } = decodeWav(await readFile(out));
+    expect(measureLoudness(samples, sampleRate)).toBeCloseTo(-23, 1);
+    const { stderr } = await runFake(['say', 'hello you', '--out', out, '--loudness', '0']);
+    expect(stderr).toMatch(/^sled-tts: loudness: -\d+\.\d LUFS in place of 0: louder, its peaks would clip\n$/);
+  });
+
   it('says the same again with the same seed, and another reading with another', async () => {
     const read = async (...flags: string[]) => (await runFake(['say', 'abc', '--out', '-', ...flags])).stdout;
     expect(await read()).toEqual(await read('--seed', '0'));
@@ -70,8 +79,18 @@ describe('say', () => {
       '--threads',
       '2',
     ];
-    const { speaker, loaded } = await runFake(['say', 'abc', '--out', out, ...flags, '--weights', 'q8_0']);
-    expect(speaker.calls[0]).toMatchObject({ seed: 7, guidanceScale: 1.5, temperature: 0.5, maxFrames: 20 });
+    const { speaker, loaded } = await runFake([
+      'say',
+      'abc',
+      '--out',
+      out,
+      ...flags,
+      '--weights',
+      'q8_0',
+      '--rate',
+      '1.2',
+    ]);
+    expect(speaker.calls[0]).toMatchObject({ seed: 7, guidanceScale: 1.5, temperature: 0.5, maxFrames: 20, rate: 1.2 });
     expect(loaded[0]).toMatchObject({ model: 'm', threads: 2, weights: 'q8_0' });
   });
 
