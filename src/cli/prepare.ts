@@ -29,7 +29,7 @@ export function prepareCommand(world: World): Command {
     .argument('<manifests...>', "JSONL files (.gz too): one utterance a line, LibriHeavy's own or the short form")
     .requiredOption('--out <folder>', 'folder of the shards; those that are there are kept')
     .requiredOption(
-      '--codec <folder>',
+      '--codec <codec>',
       'the codec that encodes the recordings: EnCodec to codes, a mel codec to latents',
     )
     .addOption(
@@ -62,8 +62,10 @@ export async function runPrepare(world: World, manifests: string[], flags: Prepa
   const { copyVocabulary } = await import('../train/write-voice.js');
   const { manifestLines } = await import('../data/manifest.js');
   const { openCodec } = await import('../codec/index.js');
+  const { resolveModel } = await import('../generate/resolve-model.js');
   const front = await frontEndOf(flags);
-  const codec = openCodec(flags.codec, { threads: flags.threads });
+  const directory = await resolveModel(flags.codec, { kind: 'codec', signal: world.signal });
+  const codec = openCodec(directory, { threads: flags.threads });
   try {
     let total = 0;
     for (const manifest of manifests) for await (const _ of manifestLines(manifest)) total++;

@@ -42,7 +42,7 @@ export const RELEASED_FLAGS: readonly ReleasedFlag[] = [
   { released: '--prediction_loss_only', ours: '-', note: 'always' },
   { released: '--per_device_train_batch_size', ours: 'training.maxSecondsPerBatch', note: 'a budget of seconds, not of utterances' },
   { released: '--per_device_eval_batch_size', ours: 'training.maxSecondsPerBatch', note: '' },
-  { released: '--gradient_accumulation_steps', ours: 'training.maxSecondsPerBatch', note: 'loss over real frames of the whole step' },
+  { released: '--gradient_accumulation_steps', ours: 'training.microBatches', note: 'loss over real frames of the whole step' },
   { released: '--bf16', ours: 'training.precision', note: 'bf16 or f32; the codec is always float32' },
   { released: '--learning_rate', ours: 'training.learningRate', note: '' },
   { released: '--weight_decay', ours: 'training.weightDecay', note: 'on everything but norms and biases' },
@@ -59,7 +59,7 @@ export const RELEASED_FLAGS: readonly ReleasedFlag[] = [
   { released: '--output_dir --overwrite_output_dir', ours: 'train --out', note: 'a run that is there goes on' },
   { released: '--report_to', ours: 'train --out', note: 'TensorBoard events are in OUT/events' },
   { released: '--disable_tqdm', ours: 'train --quiet', note: '' },
-  { released: '--ddp_timeout', ours: '-', note: '' },
+  { released: '--ddp_timeout', ours: 'train --timeout', note: '' },
 ]; // prettier-ignore
 
 /** The table as text under `train --help`. */

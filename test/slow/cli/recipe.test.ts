@@ -82,7 +82,7 @@ function tinyConfigs(): void {
   const small = { vocab_size: 600, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 48, vae_embed_dim: 12, diffloss_w: 24, diffloss_d: 2, noise_channels: 16 }; // prettier-ignore
   for (const name of ['libriheavy', 'libriheavy-stream']) {
     const { model, training } = JSON.parse(readFileSync(at(`configs/${name}.json`), 'utf8'));
-    const short = { steps: 6, warmupSteps: 1, decaySteps: 5, maxSecondsPerBatch: 8, precision: 'f32' };
+    const short = { steps: 6, warmupSteps: 1, decaySteps: 5, maxSecondsPerBatch: 8, microBatches: 2, precision: 'f32' };
     writeFileSync(at(`configs/${name}.json`), JSON.stringify({ model: { ...model, ...small }, training: { ...training, ...short } })); // prettier-ignore
   }
 }
