@@ -51,6 +51,8 @@ export interface SpeakOptions {
   maxSeconds?: number;
   signal?: AbortSignal;
   onProgress?: (progress: SpeakProgress) => void;
+  /** Told each latent frame [D] as it is drawn. */
+  onFrame?: (latent: Float32Array) => void;
   /** Told of each utterance as soon as its length is known. */
   onUtterance?: (utterance: SpokenPart) => void;
 }
@@ -243,6 +245,7 @@ export class SledTts {
       onFrame: (latent) => {
         frames++;
         onFrame?.(latent);
+        options.onFrame?.(latent);
         onProgress?.({ frames, fraction: expected && Math.min(frames / expected, 1) });
       },
     });

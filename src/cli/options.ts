@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { OUTPUT_FORMATS } from '../audio/formats.js';
 import { MAX_RATE, MIN_RATE } from '../audio/time-stretch.js';
 import { DownloadBar } from './progress-bar.js';
+import type { Voice } from '../generate/voice.js';
 import type { LoadOptions, Speaker, World } from './world.js';
 
 /** PyTorch's generators, whose samples a seed stands for, take 32 bits. */
@@ -42,6 +43,10 @@ export const modelOption = () =>
     '--model <model>',
     'a folder, a name that `voices` lists, or a hub id such as ORG/NAME; the voice of this package where left out',
   );
+export const codecOption = () => new Option('--codec <codec>', "a folder or a hub id; the model's own where left out");
+export const voiceOption = () => new Option('--voice <file>', 'a voice to speak with, from `voice make`');
+export const latentsOption = () =>
+  new Option('--latents <file>', 'also write what the network drew, frames by channels, as a NumPy array (.npy)');
 export const threadsOption = () =>
   new Option('--threads <number>', 'CPU threads; the fastest number where left out').argParser(integer(1, MAX_THREADS));
 export const weightsOption = () =>
@@ -64,26 +69,49 @@ export const quietOption = () => new Option('--quiet', 'say nothing but errors')
 export const debugOption = () => new Option('--debug', 'show where an error comes from');
 
 /** Loads what a verb speaks with; warnings and the bar of a download go to standard error. */
-export async function loadSpeaker(world: World, { model, threads, weights, quiet }: VoiceFlags): Promise<Speaker> {
+export async function loadSpeaker(
+  world: World,
+  { model, codec, threads, weights, quiet }: LoadFlags,
+): Promise<Speaker> {
   const { stderr, signal } = world;
   const onWarning = (message: string) => void stderr.write(`sled-tts: ${message}\n`);
   const bar = new DownloadBar(stderr, !quiet);
-  const options: LoadOptions = { model, threads, weights, signal, onDownload: (progress) => bar.update(progress) };
+  const options: LoadOptions = {
+    model,
+    codec,
+    threads,
+    weights,
+    signal,
+    onDownload: (progress) => bar.update(progress),
+  };
   return world.loadSpeaker({ ...options, ...(quiet ? {} : { onWarning }) }).finally(() => bar.stop());
 }
 
+/** A prompt from a voice file, where one is named. */
+export async function voicePrompt(path: string | undefined): Promise<Voice | undefined> {
+  if (path === undefined) return undefined;
+  const { Voice } = await import('../generate/voice.js');
+  return Voice.load(path);
+}
+
+/** The flags of what loads a model. */
+export interface LoadFlags {
+  model?: string;
+  codec?: string;
+  threads?: number;
+  weights?: string;
+  quiet?: boolean;
+  debug?: boolean;
+}
+
 /** The flags of `say` and `stream` alike, as commander hands them over. */
-export interface VoiceFlags {
+export interface VoiceFlags extends LoadFlags {
   seed: number;
   guidance?: number;
   temperature?: number;
-  model?: string;
-  threads?: number;
-  weights?: string;
   rate?: number;
   maxFrames?: number;
   format?: string;
-  quiet?: boolean;
-  debug?: boolean;
+  voice?: string;
   play?: boolean;
 }

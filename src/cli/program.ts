@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { cloneCommand } from './clone.js';
 import { codecCommand } from './codec.js';
 import { convertCommand } from './convert.js';
 import { manifestCommand } from './manifest.js';
@@ -7,12 +8,15 @@ import { sayCommand } from './say.js';
 import { streamCommand } from './stream.js';
 import { trainCommand } from './train.js';
 import { vocabularyCommand } from './vocabulary.js';
+import { voiceCommand } from './voice.js';
 import { voicesCommand } from './voices.js';
 import type { World } from './world.js';
 
 const VERBS = [
   sayCommand,
   streamCommand,
+  cloneCommand,
+  voiceCommand,
   voicesCommand,
   convertCommand,
   trainCommand,

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { AudioError } from '../audio/audio.js';
 import { AudioFileWriter } from '../audio/write-audio.js';
 import {
+  codecOption,
   debugOption,
   formatOption,
   guidanceOption,
@@ -13,6 +14,8 @@ import {
   seedOption,
   temperatureOption,
   threadsOption,
+  voiceOption,
+  voicePrompt,
   weightsOption,
   type VoiceFlags,
 } from './options.js';
@@ -37,6 +40,8 @@ export function streamCommand(world: World): Command {
     .addOption(guidanceOption())
     .addOption(temperatureOption())
     .addOption(modelOption())
+    .addOption(codecOption())
+    .addOption(voiceOption())
     .addOption(threadsOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
@@ -47,13 +52,13 @@ export function streamCommand(world: World): Command {
 }
 
 async function stream(world: World, flags: StreamFlags): Promise<void> {
-  const { seed, guidance, temperature, maxFrames, quiet = false } = flags;
+  const { seed, guidance, temperature, rate, maxFrames, quiet = false } = flags;
+  const prompt = await voicePrompt(flags.voice);
   const speaker = await loadSpeaker(world, flags);
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });
-    const { rate } = flags;
-    const options = { seed, guidanceScale: guidance, temperature, rate, maxFrames, signal: world.signal };
+    const options = { seed, guidanceScale: guidance, temperature, rate, maxFrames, prompt, signal: world.signal };
     const time = await speak(
       speaker.stream(textPieces(world.stdin, world.signal), options),
       speaker.sampleRate,

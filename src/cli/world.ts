@@ -1,4 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
+import type { Audio } from '../audio/audio.js';
+import type { Prompt } from '../generate/prompt.js';
+import type { Voice } from '../generate/voice.js';
 
 /** Fraction of the work that is done, where it is known, and the frames that exist. */
 export interface SpeakProgress {
@@ -13,8 +16,22 @@ export interface SpeakOptions {
   temperature?: number;
   rate?: number;
   maxFrames?: number;
+  /** A voice to speak with, or speech to go on from. */
+  prompt?: Prompt;
+  includePrompt?: boolean;
   signal: AbortSignal;
   onProgress?: (progress: SpeakProgress) => void;
+  /** Told each latent frame [D]. */
+  onFrame?: (latent: Float32Array) => void;
+}
+
+/** A text as it was spoken. */
+export interface SpokenText {
+  samples: Float32Array;
+  /** [T, D] */
+  latents: Float32Array;
+  /** T */
+  frames: number;
 }
 
 /** What the command line needs of a loaded voice; `SledTts` is one. */
@@ -23,6 +40,10 @@ export interface Speaker {
   readonly sampleRate: number;
   /** Yields samples [N] as they exist. */
   stream(text: string | AsyncIterable<string>, options: SpeakOptions): AsyncIterable<Float32Array>;
+  /** Speaks whole texts at once, `count` times each. */
+  generateBatch(texts: readonly string[], options: SpeakOptions & { count: number }): Promise<SpokenText[]>;
+  /** Makes a voice of a recording, or of its first seconds. */
+  createVoice(recording: Audio & { text: string; seconds?: number }): Promise<Voice>;
   free(): void | Promise<void>;
 }
 
@@ -36,6 +57,7 @@ export interface DownloadProgress {
 /** What to load, and how. */
 export interface LoadOptions {
   model?: string;
+  codec?: string;
   threads?: number;
   weights?: string;
   /** Told what a user should know: an unknown character, speech that was cut short. */

@@ -1,4 +1,5 @@
-import type { Speaker, SpeakOptions } from '../../../src/cli/world.js';
+import type { Voice } from '../../../src/generate/voice.js';
+import type { Speaker, SpeakOptions, SpokenText } from '../../../src/cli/world.js';
 
 export declare class FakeSpeaker implements Speaker {
   sampleRate: number;
@@ -6,5 +7,9 @@ export declare class FakeSpeaker implements Speaker {
   calls: SpeakOptions[];
   constructor(delayMs?: number);
   stream(text: string | AsyncIterable<string>, options: SpeakOptions): AsyncIterable<Float32Array>;
+  recording: Parameters<Speaker['createVoice']>[0] | undefined;
+  saved: string | undefined;
+  generateBatch(texts: readonly string[], options: SpeakOptions & { count: number }): Promise<SpokenText[]>;
+  createVoice(recording: Parameters<Speaker['createVoice']>[0]): Promise<Voice>;
   free(): void;
 }

@@ -26,8 +26,30 @@ export class FakeSpeaker {
           frames: ++frames,
           fraction: typeof text === 'string' ? frames / text.length : undefined,
         });
+        options.onFrame?.(Float32Array.of(frames, letter.codePointAt(0)));
         yield tone(letter.codePointAt(0) + options.seed);
       }
+  }
+
+  async generateBatch(texts, { count, ...options }) {
+    const speeches = [];
+    for (const text of texts.flatMap((text) => Array(count).fill(text))) {
+      const chunks = [];
+      for await (const chunk of this.stream(text, { ...options, seed: options.seed + speeches.length }))
+        chunks.push(...chunk);
+      speeches.push({
+        samples: Float32Array.from(chunks),
+        latents: new Float32Array(2 * text.length),
+        frames: text.length,
+      });
+    }
+    return speeches;
+  }
+
+  /** What it is made of, and where it was saved. */
+  async createVoice(recording) {
+    this.recording = recording;
+    return { text: recording.text, latents: new Float32Array(4), seconds: 1, save: (path) => (this.saved = path) };
   }
 
   free() {
