@@ -1,0 +1,56 @@
+"""The released code's training step on bench/train.mjs's batch: reads the model as JSON from standard input, prints
+frames a second with its codec (random weights, the same cost) inside the step, as it trains, and without."""
+import contextlib, json, sys, time
+
+import torch
+
+given = json.load(sys.stdin)
+sys.path.insert(0, given["released"])
+from sled.sled import SpeechLlamaConfig, SpeechLlamaForCausalLM
+from transformers import EncodecConfig, EncodecModel
+
+torch.set_num_threads(given["threads"])
+torch.set_flush_denormal(True)
+torch.manual_seed(0)
+ours_only = {"precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m"}
+config = SpeechLlamaConfig(**{key: value for key, value in given.items() if key not in ours_only})
+model = SpeechLlamaForCausalLM._from_config(config, attn_implementation="sdpa").train()
+B, T, L, D = given["utterances"], given["frames"], given["tokens"], config.vae_embed_dim
+codec = EncodecModel(EncodecConfig()).eval().requires_grad_(False)
+audio = torch.randn(B, 1, T * 320)
+optimizer = torch.optim.AdamW([p for p in model.parameters()], lr=5e-4, weight_decay=0.01)
+ids = (torch.arange(L) * 7 % (config.vocab_size - 3) + 3).expand(B, L)
+speech = torch.randn(B, T, D)
+
+
+def step(with_codec):
+    mixed = torch.autocast("cpu", torch.bfloat16) if given["precision"] == "bf16" else contextlib.nullcontext()
+    with mixed:
+        if with_codec:
+            with torch.no_grad():
+                codes = codec.encode(audio, torch.ones(B, T * 320, dtype=torch.int64), bandwidth=6).audio_codes
+                codec.quantizer.decode(codes[0].transpose(0, 1))
+        embeddings = torch.cat([model.model.embed_tokens(ids), model.z_proj(speech)], 1)
+        # forward() adds the text and projection itself only with audio: the tail of it, for latents that are known
+        hidden = model.model(inputs_embeds=model.z_proj_ln(embeddings), use_cache=False)[0]
+        z = hidden[:, -(T + 1) : -1].reshape(B * T, -1)
+        loss = model.scoreloss(z=z, target=speech.reshape(B * T, -1), mask=torch.ones(B * T))
+        score = model.eos_head(hidden[:, -(T + 1) :]).squeeze(-1).float()
+        labels = torch.zeros(B, T + 1)
+        labels[:, T] = 1
+        loss = loss + model.bceloss(score, labels).mean()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def speed(with_codec):
+    step(with_codec)
+    start = time.perf_counter()
+    for _ in range(given["steps"]):
+        step(with_codec)
+    return given["steps"] * B * T / (time.perf_counter() - start)
+
+
+print(json.dumps({"withCodec": speed(True), "withoutCodec": speed(False)}))
