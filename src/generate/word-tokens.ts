@@ -1,6 +1,6 @@
 import type { TextFrontEnd, TextStream } from '../text/front-end.js';
 import type { Utterance } from './utterances.js';
-import type { Boundary, WrittenText } from './written-text.js';
+import { MAX_WORD_CHARACTERS, type Boundary, type WrittenText } from './written-text.js';
 
 /** How many tokens an utterance may have before it ends at a boundary of a kind. */
 export type Limits = Record<Boundary, number>;
@@ -14,6 +14,8 @@ export class WordTokens implements Utterance {
   #tokens = 0;
   #ended = false;
   #text = '';
+  /** Characters whose tokens are still to come: a front end keeps a word until it ends. */
+  #held = 0;
   /** Tokens of the prompt that no later word changes, the start token included. */
   readonly certain: number;
 
@@ -41,6 +43,7 @@ export class WordTokens implements Utterance {
         this.#words.take();
         const text = this.#text === '' && piece.after ? piece.text.trimStart() : piece.text;
         this.#text += text;
+        this.#held += text.length;
         this.#take(this.#stream.push(text));
       }
     }
@@ -49,10 +52,13 @@ export class WordTokens implements Utterance {
   }
 
   #endsBefore(after: Boundary | undefined): boolean {
-    return after !== undefined && this.#tokens > 0 && this.#tokens >= this.#limits[after];
+    if (after === undefined || this.#text === '') return false;
+    const tokens = this.#tokens + (this.#held >= MAX_WORD_CHARACTERS ? this.#held : 0);
+    return tokens > 0 && tokens >= this.#limits[after];
   }
 
   #take(ids: readonly number[]): void {
+    if (ids.length > 0) this.#held = 0;
     this.#tokens += ids.length;
     this.#ids.push(...ids);
   }

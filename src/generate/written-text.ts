@@ -11,7 +11,7 @@ export interface Piece {
 }
 
 /** A text without spaces counts as words of this length. */
-const MAX_WORD_CHARACTERS = 64;
+export const MAX_WORD_CHARACTERS = 64;
 /** What is looked at to see whether a sentence ends; a boundary does not depend on more. */
 const SENTENCE_CHARACTERS = 400;
 const CLAUSE_END = /[,;:)\u2013\u2014]["'\u201d\u2019]?$/;
