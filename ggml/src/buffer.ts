@@ -70,6 +70,7 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain: boolean;
   readonly readOnly: boolean;
+  readonly #pointer: Pointer;
 
   constructor(
     readonly bufferType: BufferType,
@@ -85,12 +86,31 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
       native.ggml.backend_buffer_free(pointer);
       mapping?.release();
     });
+    this.#pointer = pointer;
     this.plain = !bufferType.interleaved;
     this.readOnly = mapping !== undefined;
   }
+
+  /** Makes every byte zero. */
+  zero(): void {
+    this.bufferType.native.ggml.backend_buffer_clear(this.#pointer, 0);
+  }
+
+  /** zero() on a worker thread: a large buffer takes tens of milliseconds. */
+  async zeroAsync(): Promise<void> {
+    this.users++;
+    const { backend_buffer_clear: clear } = this.bufferType.native.ggml;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        clear.async(this.#pointer, 0, (error) => (error ? reject(error) : resolve()));
+      });
+    } finally {
+      this.users--;
+    }
+  }
 }
 
-/** Puts `tensors` (leaves without memory) into one new, zeroed buffer of `type`. GgmlError when memory is short. */
+/** Puts `tensors` (leaves without memory) into one new buffer of `type`, zeroed by the caller. GgmlError when memory is short. */
 export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): WeightBuffer {
   const { ggml } = type.native;
   const alignment = ggml.backend_buft_get_alignment(type.pointer);
@@ -111,7 +131,6 @@ export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): W
     );
   }
   const buffer = new WeightBuffer(type, pointer, bytes);
-  ggml.backend_buffer_clear(pointer, 0);
   ggml.backend_buffer_set_usage(pointer, USAGE_WEIGHTS);
   const base = ggml.backend_buffer_get_base(pointer) ?? 0n;
   const aligned = ((base + BigInt(alignment) - 1n) / BigInt(alignment)) * BigInt(alignment);

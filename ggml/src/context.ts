@@ -20,6 +20,8 @@ export interface AllocateOptions {
    * into plain memory. Such weights are for mulMat's first operand only, and cannot be read back.
    */
   readonly interleave?: boolean;
+  /** False leaves what was in the memory, for weights that are all set right after; zeroing a large buffer takes long. */
+  readonly zero?: boolean;
 }
 
 /**
@@ -78,11 +80,23 @@ export class Context extends NativeOwner {
     return tensor;
   }
 
-  /** Gives every weight of this context that has none yet memory on `backend`, zeroed. */
+  /** Gives every weight of this context that has none yet memory on `backend`, zeroed unless told otherwise. */
   allocate(backend: Backend, options: AllocateOptions = {}): void {
-    for (const [type, tensors] of this.#unplaced('allocate', backend, options)) {
+    const buffers = this.#place('allocate', backend, options);
+    if (options.zero ?? true) for (const buffer of buffers) buffer.zero();
+  }
+
+  /** allocate() that zeroes the memory on a worker thread: for large caches that are made while others speak. */
+  async allocateAsync(backend: Backend): Promise<void> {
+    for (const buffer of this.#place('allocateAsync', backend, {})) await buffer.zeroAsync();
+  }
+
+  #place(where: string, backend: Backend, options: AllocateOptions): WeightBuffer[] {
+    const first = this.#buffers.length;
+    for (const [type, tensors] of this.#unplaced(where, backend, options)) {
       this.#buffers.push(allocateTensors(type, tensors));
     }
+    return this.#buffers.slice(first);
   }
 
   /**

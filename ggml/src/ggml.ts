@@ -4,7 +4,7 @@ import { Backend, listDevices, type BackendOptions, type Device } from './backen
 import { Context } from './context.js';
 import { GgmlError } from './errors.js';
 import { loadNative, type Native } from './native.js';
-import { findLibraries } from './platform.js';
+import { findLibraries, gpuAdvice } from './platform.js';
 import { dequantizeWith, quantizeAsyncWith, quantizeWith, type PackedType } from './quantize.js';
 import { NE_OFFSET } from './tensor.js';
 import { TENSOR_TYPE_NAMES, TENSOR_TYPES, type TensorType } from './tensor-type.js';
@@ -62,7 +62,8 @@ export class Ggml {
     const found = devices.find(({ kind, name }) => kind === which || name === which);
     if (!found) {
       const names = devices.map((device) => `${device.name} (${device.kind})`).join(', ');
-      throw new GgmlError(`backend: expected a device of ${names}, got ${String(which)}`);
+      const advice = which === 'gpu' ? `; ${gpuAdvice()}` : '';
+      throw new GgmlError(`backend: expected a device of ${names}, got ${String(which)}${advice}`);
     }
     const { pointer: devicePointer, ...device } = found;
     const pointer = this.native.ggml.backend_dev_init(devicePointer, null);

@@ -61,6 +61,16 @@ function missing(name: string): string {
   return `${SCOPE}/${name} is not installed (were optional dependencies left out?); npm install ${wanted}, or set SLED_GGML_DIR`;
 }
 
+/** What to do where no GPU is found. */
+export function gpuAdvice(): string {
+  const accelerated = (PACKAGES[`${process.platform}-${process.arch}`] ?? []).slice(0, -1);
+  if (accelerated.length === 0)
+    return 'ggml has no package for a GPU of this platform; SLED_GGML_DIR names a build of it';
+  const version = PACKAGE_VERSIONS[process.platform];
+  const packages = accelerated.map((name) => `${SCOPE}/${name}@${version}`).join(' or ');
+  return `npm install ${packages}, and see that the GPU's driver is there and as new as the package asks for`;
+}
+
 /** True on Linux without glibc. */
 export function isMusl(): boolean {
   if (process.platform !== 'linux') return false;

@@ -49,6 +49,8 @@ export const latentsOption = () =>
   new Option('--latents <file>', 'also write what the network drew, frames by channels, as a NumPy array (.npy)');
 export const threadsOption = () =>
   new Option('--threads <number>', 'CPU threads; the fastest number where left out').argParser(integer(1, MAX_THREADS));
+export const deviceOption = () =>
+  new Option('--device <name>', "cpu, gpu, or the name of one of ggml's devices").default('cpu');
 export const weightsOption = () =>
   new Option(
     '--weights <type>',
@@ -71,7 +73,7 @@ export const debugOption = () => new Option('--debug', 'show where an error come
 /** Loads what a verb speaks with; warnings and the bar of a download go to standard error. */
 export async function loadSpeaker(
   world: World,
-  { model, codec, threads, weights, quiet }: LoadFlags,
+  { model, codec, threads, device, weights, quiet }: LoadFlags,
 ): Promise<Speaker> {
   const { stderr, signal } = world;
   const onWarning = (message: string) => void stderr.write(`sled-tts: ${message}\n`);
@@ -80,6 +82,7 @@ export async function loadSpeaker(
     model,
     codec,
     threads,
+    device,
     weights,
     signal,
     onDownload: (progress) => bar.update(progress),
@@ -99,6 +102,7 @@ export interface LoadFlags {
   model?: string;
   codec?: string;
   threads?: number;
+  device?: string;
   weights?: string;
   quiet?: boolean;
   debug?: boolean;

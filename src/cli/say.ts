@@ -6,6 +6,7 @@ import { writeNpy } from '../model/npy.js';
 import {
   codecOption,
   debugOption,
+  deviceOption,
   formatOption,
   guidanceOption,
   integer,
@@ -56,6 +57,7 @@ export function sayCommand(world: World): Command {
     .addOption(codecOption())
     .addOption(voiceOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
     .addOption(rateOption())

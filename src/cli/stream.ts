@@ -4,6 +4,7 @@ import { AudioFileWriter } from '../audio/write-audio.js';
 import {
   codecOption,
   debugOption,
+  deviceOption,
   formatOption,
   guidanceOption,
   loadSpeaker,
@@ -43,6 +44,7 @@ export function streamCommand(world: World): Command {
     .addOption(codecOption())
     .addOption(voiceOption())
     .addOption(threadsOption())
+    .addOption(deviceOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
     .addOption(rateOption())

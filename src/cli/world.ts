@@ -59,6 +59,8 @@ export interface LoadOptions {
   model?: string;
   codec?: string;
   threads?: number;
+  /** `cpu`, `gpu`, or a name of ggml's. */
+  device?: string;
   weights?: string;
   /** Told what a user should know: an unknown character, speech that was cut short. */
   onWarning?: (message: string) => void;

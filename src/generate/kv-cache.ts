@@ -14,7 +14,7 @@ export interface CachedPositions {
 
 /**
  * Keys and values of every layer, in place: a slot holds one row's positions.
- * C width, P positions a slot, R slots: a layer's keys are [R * P + 1, C]; the last row takes what padding writes.
+ * It has no memory until allocate(). C width, P positions a slot, R slots: a layer's keys are [R * P + 1, C]; the last row takes what padding writes.
  */
 export class KvCache {
   readonly keys: readonly Tensor[];
@@ -37,8 +37,19 @@ export class KvCache {
       );
     this.keys = make('keys');
     this.values = make('values');
-    context.allocate(backend);
     this.#context = context;
+  }
+
+  /** Takes the memory, zeroed. */
+  allocate(): this {
+    this.#context.allocate(this.backend);
+    return this;
+  }
+
+  /** allocate() beside other work: zeroing takes tens of milliseconds at full size. */
+  async allocateAsync(): Promise<this> {
+    await this.#context.allocateAsync(this.backend);
+    return this;
   }
 
   /** Number of the cache row that holds a slot's position. */

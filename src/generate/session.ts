@@ -118,7 +118,7 @@ export class Session {
     this.#maxStreams = maxStreams;
     this.#cacheType = cacheType;
     const positions = Math.min(FIRST_POSITIONS, this.config.maxPositions);
-    this.#cache = this.#createCache(FIRST_SLOTS, positions);
+    this.#cache = this.#createCache(FIRST_SLOTS, positions).allocate();
     this.#graphs = new GraphCache(parts, this.#cache);
   }
 
@@ -274,7 +274,8 @@ export class Session {
     if (slots <= old.slots && positions <= old.positions) return;
     const doubled = (size: number, needed: number) => (needed <= size ? size : Math.max(needed, 2 * size));
     const limit = Math.max(positions, this.config.maxPositions);
-    const grown = this.#createCache(doubled(old.slots, slots), Math.min(doubled(old.positions, positions), limit));
+    const wanted = this.#createCache(doubled(old.slots, slots), Math.min(doubled(old.positions, positions), limit));
+    const grown = await wanted.allocateAsync();
     await grown.copyFrom(old, this.parts.ggml);
     this.#graphs.free();
     old.free();

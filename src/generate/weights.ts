@@ -113,8 +113,8 @@ export async function loadWeights(
     parts,
     (part) => typeOf(part, type),
     async ({ products, plain, tensors }) => {
-      products.allocate(backend, { interleave: true });
-      plain.allocate(backend);
+      products.allocate(backend, { interleave: true, zero: false });
+      plain.allocate(backend, { zero: false });
       for (const part of parts) {
         const tensor = tensors.get(part.name)!;
         tensor.set(await packed(ggml, tensor.type, joinRows(part, file), tensor.ne[0]));

@@ -34,7 +34,7 @@ export function loadNetwork(
     weights.set(name, tensor);
     uploads.push([tensor, values]);
   }
-  context.allocate(backend);
+  context.allocate(backend, { zero: false });
   for (const [tensor, values] of uploads) tensor.set(values);
   return { layers, context, weights };
 }

@@ -51,7 +51,7 @@ export function loadDecoder(
     declare(name, MATRIX.test(name) && fits ? type : 'f32', ne, values);
   }
   declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
-  context.allocate(backend);
+  context.allocate(backend, { zero: false });
   for (const [tensor, values] of uploads) tensor.set(values);
   return { context, weights };
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { graphComputations, liveObjects } from '@sled-tts/ggml';
+import { graphComputations, liveObjects, openGgml } from '@sled-tts/ggml';
 import { generateFrames } from '../../../src/generate/generate-frames.js';
 import { openSession } from '../../../src/generate/open-session.js';
 import type { Session } from '../../../src/generate/session.js';
@@ -197,4 +197,9 @@ test('an unknown weight type and an unknown device name what there is', async ()
   const wrongType = openSession(config, speechless, { weights: 'q3' as 'f32' });
   await expect(wrongType).rejects.toThrow(/expected one of f32, f16, bf16, q8_0, q4_0, q4_K, got q3/);
   await expect(openSession(config, speechless, { device: 'tpu' })).rejects.toThrow(/got tpu/);
+  const hasGpu = openGgml().devices().some(({ kind }) => kind === 'gpu'); // prettier-ignore
+  const gpu = openSession(config, speechless, { device: 'gpu' });
+  if (hasGpu) await (await gpu).free();
+  else
+    await expect(gpu).rejects.toThrow(/expected a device of CPU \(cpu\), got gpu; (npm install|ggml has no package)/);
 });
