@@ -223,8 +223,8 @@ test('fifty texts leave no native object behind', async () => {
 test('a voice that is freed while it speaks ends its streams, and speaks no more', async () => {
   const other = await toyVoice();
   const voice = new SledTts(other);
-  const speaking = voice.generate(SENTENCE);
-  await new Promise((resolve) => setTimeout(resolve, 10));
+  let speaking: Promise<unknown> = Promise.resolve();
+  await new Promise<void>((begun) => (speaking = voice.generate(TEXT, { onProgress: () => begun() })));
   await voice.free();
   await expect(speaking).rejects.toThrow(/closed|freed/);
   await expect(voice.generate(SENTENCE)).rejects.toThrow(/freed/);
