@@ -31,8 +31,8 @@ const LIBRARIES = {
   'wasm-media-encoders': 'media-encoders.js',
 };
 
-/** What two of them read from beside themselves. */
-const BINARIES = ['@evan/opus/wasm/opus.wasm', '@evan/opus/wasm/simd.wasm', 'libflacjs/dist/libflac.min.js.mem'];
+/** What two of them read from beside themselves; Opus's second build is for processors of before 2008. */
+const BINARIES = ['@evan/opus/wasm/simd.wasm', 'libflacjs/dist/libflac.min.js.mem'];
 
 /** Tables from this size on are stored compressed: a quarter of the bytes, and faster to load than source code. */
 const LARGE_TABLE_BYTES = 200_000;
