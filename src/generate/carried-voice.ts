@@ -5,6 +5,11 @@ const CARRIED_SECONDS = 3;
 /** The most positions that the carried speech and its text may take of all; the rest is for what is said next. */
 const CARRIED_SHARE = 0.7;
 
+const promptOf = (spoken: readonly Prompt[]): Prompt => ({
+  text: spoken.map(({ text }) => text.trim()).join(' '),
+  latents: joined(spoken.map(({ latents }) => latents)),
+});
+
 interface Spoken extends Prompt {
   positions: number;
 }
@@ -15,11 +20,9 @@ export class CarriedVoice {
 
   constructor(private readonly sizes: { latentDim: number; frameRate: number; maxPositions: number }) {}
 
-  /** Undefined before the first utterance. */
-  get prompt(): Prompt | undefined {
-    if (this.#spoken.length === 0) return undefined;
-    const latents = joined(this.#spoken.map((spoken) => spoken.latents));
-    return { text: this.#spoken.map(({ text }) => text.trim()).join(' '), latents };
+  /** As much of what was said last as fits; undefined where nothing does, and before the first utterance. */
+  promptThat(fits: (prompt: Prompt) => boolean): Prompt | undefined {
+    return this.#spoken.map((_, first) => promptOf(this.#spoken.slice(first))).find(fits);
   }
 
   /** Adds an utterance of this many tokens that ended by itself; one that is too long to go on from is passed over. */

@@ -2,7 +2,7 @@ import type { SledConfig } from '../model/config.js';
 import { phonemeId } from '../text/alphabet.js';
 import type { TextFrontEnd, TextStream } from '../text/front-end.js';
 import { Channel } from './channel.js';
-import type { Prompt } from './prompt.js';
+import { roomAfter, tooLong, type Prompt } from './prompt.js';
 import { TokenQueue } from './token-source.js';
 import type { Utterance, UtteranceWriter } from './utterances.js';
 
@@ -59,7 +59,8 @@ export class PhonemeUtterances implements UtteranceWriter {
     { whole, prompt }: { whole: string | undefined; prompt?: Prompt },
   ) {
     this.#stream = frontEnd.createStream();
-    this.#longest = this.#longestAfter(prompt);
+    if (prompt && !this.fits(prompt)) throw tooLong(prompt, this.#roomAfter(prompt), config);
+    this.#longest = this.#roomAfter(prompt) / POSITIONS_PER_TOKEN;
     if (whole !== undefined) this.tokens = 0;
   }
 
@@ -90,16 +91,12 @@ export class PhonemeUtterances implements UtteranceWriter {
     return said.length > 0 ? [bosId, ...said, SPACE] : [bosId];
   }
 
-  #longestAfter(prompt: Prompt | undefined): number {
-    const { maxPositions, latentDim } = this.config;
-    const promptFrames = (prompt?.latents.length ?? 0) / latentDim;
-    const room = maxPositions - promptFrames - this.#leadOf(prompt).length;
-    const longest = room / POSITIONS_PER_TOKEN;
-    if (prompt && longest < SHORTEST_UTTERANCE)
-      throw new RangeError(
-        `prompt: ${promptFrames} frames and their text leave ${Math.max(room, 0)} of ${maxPositions} positions; use a shorter recording`,
-      );
-    return longest;
+  fits(prompt: Prompt): boolean {
+    return this.#roomAfter(prompt) / POSITIONS_PER_TOKEN >= SHORTEST_UTTERANCE;
+  }
+
+  #roomAfter(prompt: Prompt | undefined): number {
+    return roomAfter(prompt, this.#leadOf(prompt).length, this.config);
   }
 
   /** The text's own start and end ids are left out: every utterance gets its own. */

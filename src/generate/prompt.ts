@@ -1,4 +1,4 @@
-import type { SledConfig } from '../model/config.js';
+import { isInterleaved, type SledConfig } from '../model/config.js';
 import type { TurnLayout } from '../model/turn-plan.js';
 import type { SharedPrefix } from './prefix-store.js';
 
@@ -26,6 +26,26 @@ export function joined(arrays: readonly Float32Array[]): Float32Array {
     filled += array.length;
   }
   return whole;
+}
+
+/** Frames, given or drawn, that an interleaved model has written when it reads what follows this many tokens. */
+export const framesWithin = (tokens: number, config: SledConfig): number =>
+  isInterleaved(config) ? Math.floor(tokens / config.textPerTurn) * config.framesPerTurn : 0;
+
+/**
+ * Positions that are left for a text of its own after a prompt of `lead` tokens, its text and what begins every sequence. Where
+ * an interleaved model has too few frames for the prompt's text it draws what is missing before it reads on.
+ */
+export function roomAfter(prompt: Prompt | undefined, lead: number, config: SledConfig): number {
+  const given = (prompt?.latents.length ?? 0) / config.latentDim;
+  return config.maxPositions - lead - Math.max(given, framesWithin(lead, config));
+}
+
+/** A prompt that leaves too little room. */
+export function tooLong(prompt: Prompt, room: number, { latentDim, maxPositions }: SledConfig): RangeError {
+  return new RangeError(
+    `prompt: ${prompt.latents.length / latentDim} frames and their text leave ${Math.max(room, 0)} of ${maxPositions} positions; use a shorter recording`,
+  );
 }
 
 /**

@@ -116,7 +116,7 @@ async function produce(
       const begun = before && before.text === '' ? [before.latents] : [];
       if (spoken.ended)
         carried.add({ text: utterance.text, latents: joined([...begun, ...spoken.frames]) }, spoken.tokens);
-      before = continuous ? carried.prompt : undefined;
+      before = continuous ? carried.promptThat((last) => utterances.fits(last)) : undefined;
     }
     if (!speaker.spoke && !options.mayBeSilent)
       throw new RangeError('text: expected something to say, got nothing that can be spoken');

@@ -1,7 +1,7 @@
 import type { Channel } from './channel.js';
 import { ChunkedDecoder } from './chunked-decoder.js';
 import { generateFrames } from './generate-frames.js';
-import { framesOf, sharedPrefix, type Prompt } from './prompt.js';
+import { framesOf, framesWithin, sharedPrefix, type Prompt } from './prompt.js';
 import { frameRateOf, type SpeechOptions, type SpeechParts } from './speech.js';
 import { expectedFrames } from './speaking-rate.js';
 import type { Utterance } from './utterances.js';
@@ -53,6 +53,8 @@ export class UtteranceSpeaker {
         const spoken = { text: utterance.text, start, frames, tokens: tokens(), ended: value === 'end' };
         if (!spoken.ended && frames.length < most)
           onWarning?.(`the voice did not end by itself; cut after ${frames.length} frames`);
+        if (spoken.ended && frames.length === 0)
+          onWarning?.('the voice ended an utterance before its first frame; none of its text is heard');
         onUtterance?.(spoken);
         return spoken;
       }
@@ -93,8 +95,10 @@ export class UtteranceSpeaker {
     let tokens = 0;
     const limit = (read: number) => {
       tokens = read;
-      const patience = PATIENCE * expectedFrames(read - utterance.certain, config.text, rate) + PATIENCE_SECONDS * rate;
-      return Math.min(left, Math.ceil(patience));
+      const own = Math.max(0, read - utterance.certain);
+      const patience = Math.ceil(PATIENCE * expectedFrames(own, config.text, rate) + PATIENCE_SECONDS * rate);
+      // What is drawn while text is being read is not the network's choice, least of all while that text is the prompt's.
+      return Math.min(left, Math.max(patience, framesWithin(read, config) - given.length));
     };
     const generation = generateFrames(session, config, utterance, {
       noise,

@@ -19,7 +19,9 @@ export interface Utterances {
   readonly tokens: number | undefined;
   /** Whether each utterance goes on from the one before, in voice and in sound; else each stands alone. */
   readonly continuous: boolean;
-  /** The next utterance, to be spoken after a prompt; undefined at the end. @throws {RangeError} for a prompt that is too long. */
+  /** Whether a prompt leaves room for some text of its own. */
+  fits(prompt: Prompt): boolean;
+  /** The next utterance, to be spoken after a prompt; undefined at the end. @throws {RangeError} for a prompt that does not fit. */
   next(prompt: Prompt | undefined): Promise<Utterance | undefined>;
 }
 

@@ -1,6 +1,6 @@
 import { isInterleaved, type SledConfig } from '../model/config.js';
 import type { TextFrontEnd } from '../text/front-end.js';
-import type { Prompt } from './prompt.js';
+import { roomAfter, tooLong, type Prompt } from './prompt.js';
 import { expectedFrames } from './speaking-rate.js';
 import type { Utterance, UtteranceWriter } from './utterances.js';
 import { WordTokens, type Limits } from './word-tokens.js';
@@ -53,20 +53,25 @@ export class WrittenUtterances implements UtteranceWriter {
       if (piece.text.trim() !== '') break;
       this.#words.take();
     }
-    const lead = prompt?.text ? `${prompt.text} ` : '';
-    return new WordTokens(this.#words, this.frontEnd, lead, this.#limits(lead, prompt));
+    const room = this.#roomAfter(prompt);
+    if (prompt && !this.fits(prompt)) throw tooLong(prompt, room, this.config);
+    return new WordTokens(this.#words, this.frontEnd, leadOf(prompt), this.#limits(this.#tokensIn(room)));
   }
 
-  #limits(lead: string, prompt: Prompt | undefined): Limits {
-    const { maxPositions, latentDim } = this.config;
-    const promptFrames = (prompt?.latents.length ?? 0) / latentDim;
-    const room = maxPositions - promptFrames - this.frontEnd.encode(lead).length;
-    const perToken = 1 + SLOWNESS * expectedFrames(1, this.config.text, this.options.frameRate);
-    const longest = Math.floor(room / perToken);
-    if (prompt && longest < SHORTEST_UTTERANCE)
-      throw new RangeError(
-        `prompt: ${promptFrames} frames and their text leave ${Math.max(room, 0)} of ${maxPositions} positions; use a shorter recording`,
-      );
+  fits(prompt: Prompt): boolean {
+    return this.#tokensIn(this.#roomAfter(prompt)) >= SHORTEST_UTTERANCE;
+  }
+
+  #roomAfter(prompt: Prompt | undefined): number {
+    return roomAfter(prompt, this.frontEnd.encode(leadOf(prompt)).length, this.config);
+  }
+
+  /** Tokens that have room, even slowly spoken. */
+  #tokensIn(room: number): number {
+    return Math.floor(room / (1 + SLOWNESS * expectedFrames(1, this.config.text, this.options.frameRate)));
+  }
+
+  #limits(longest: number): Limits {
     const { whole } = this.options;
     if (whole !== undefined && whole.length < longest * CHARACTERS_PER_TOKEN && (this.tokens ?? 0) <= longest)
       return { sentence: Infinity, clause: Infinity, word: Infinity };
@@ -74,3 +79,6 @@ export class WrittenUtterances implements UtteranceWriter {
     return { sentence, clause: CLAUSE_SHARE * longest, word: longest };
   }
 }
+
+/** What is said before an utterance. */
+const leadOf = (prompt: Prompt | undefined) => (prompt?.text ? `${prompt.text} ` : '');

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { CarriedVoice } from '../../../src/generate/carried-voice.js';
 import { openSession } from '../../../src/generate/open-session.js';
 import { WordTokens } from '../../../src/generate/word-tokens.js';
 import { WrittenText } from '../../../src/generate/written-text.js';
@@ -7,6 +8,7 @@ import { SledTts } from '../../../src/index.js';
 import type { SledConfig } from '../../../src/model/config.js';
 import { BytePairs } from '../../../src/text/index.js';
 import { EXACT, goldenConfig, hashedCheckpoint } from './golden-cases.js';
+import { readManyWords } from './many-words.js';
 import { ToyCodec } from './toy-voice.js';
 
 const frontEnd = BytePairs.load(fileURLToPath(new URL('../../golden/bpe', import.meta.url)));
@@ -70,15 +72,16 @@ describe('byte-level text as utterances', () => {
 describe('a model that reads byte-level text', () => {
   const base: SledConfig = { ...goldenConfig('even'), vocabSize: 700, text: 'bpe', guidanceScale: 2 };
 
-  async function open(changes: Partial<SledConfig>): Promise<SledTts> {
+  async function open(changes: Partial<SledConfig>) {
     const config = { ...base, ...changes };
     const endHead = Float32Array.from({ length: config.width }, (_, c) => (c % 2 ? 0.35 : -0.2));
     const session = await openSession(config, hashedCheckpoint(config, endHead), EXACT);
-    return new SledTts({ config, frontEnd, session, codec: new ToyCodec(config.latentDim) });
+    const codec = new ToyCodec(config.latentDim);
+    return { codec, tts: new SledTts({ config, frontEnd, session, codec }) };
   }
 
   test('speaks what fits as one utterance, as the released code does, and sentence by sentence while it is written', async () => {
-    const tts = await open({ maxPositions: 2048 });
+    const { tts } = await open({ maxPositions: 2048 });
     const options = { maxFrames: 500 };
     expect((await tts.generate(TEXT, options)).utterances.map(({ text }) => text)).toEqual([TEXT]);
     const spoken: string[] = [];
@@ -87,4 +90,59 @@ describe('a model that reads byte-level text', () => {
     expect(spoken.slice(0, 2)).toEqual(['It was silent and gloomy.', 'Dr. Hale slept by the fire, and nobody spoke!']);
     await tts.free();
   });
+
+  test.each(['even', 'even-stream'])('%s: reads a long text to its end, in one decoder, at any chunking', async (name) => {
+    const { textPerTurn, framesPerTurn } = goldenConfig(name);
+    const { tts, codec } = await open({ textPerTurn, framesPerTurn });
+    const text = `${TEXT} ${'One more thing, and another, '.repeat(12)}was said. `.repeat(3);
+    let created = 0;
+    const make = codec.createDecoder.bind(codec);
+    codec.createDecoder = () => (created++, make());
+    const whole = await tts.generate(text, { seed: 4, guidanceScale: 1 });
+    expect(created).toBe(1);
+    expect(whole.utterances.length).toBeGreaterThan(10);
+    expect(whole.utterances.map(({ text }) => text.trim()).join(' ')).toBe(text.trim());
+    whole.utterances.forEach(({ startSeconds, endSeconds }, i) => {
+      expect(startSeconds).toBe(i === 0 ? 0 : whole.utterances[i - 1].endSeconds);
+      expect(endSeconds).toBeGreaterThanOrEqual(startSeconds);
+    });
+    expect(whole.utterances.at(-1)?.endSeconds).toBe(whole.frames / tts.frameRate);
+    const spoken: string[] = [];
+    const onUtterance = ({ text }: { text: string }) => spoken.push(text);
+    for await (const _ of tts.stream(pieces(text, 11), { seed: 4, guidanceScale: 1, onUtterance }));
+    if (name === 'even-stream') expect(spoken).toEqual(whole.utterances.map(({ text }) => text));
+    expect(spoken.map((one) => one.trim()).join(' ')).toBe(text.trim());
+    expect(codec.decoders).toBe(0);
+    await tts.free();
+  }); // prettier-ignore
+
+  test('reads its text after a prompt whose own text is far too long for its sound', async () => {
+    const { textPerTurn, framesPerTurn } = goldenConfig('even-stream');
+    const { tts } = await open({ textPerTurn, framesPerTurn, maxPositions: 1024 });
+    const prompt = { text: TEXT.repeat(2), latents: new Float32Array(2 * tts.config.latentDim) };
+    const { utterances } = await tts.generate('Nobody spoke.', { prompt, guidanceScale: 1 });
+    expect(utterances.map(({ text }) => text)).toEqual(['Nobody spoke.']);
+    await tts.free();
+  });
+
+  test.each(['even', 'even-stream'])('%s: goes on without the last speech where positions are too few for it', async (name) => {
+    const { textPerTurn, framesPerTurn } = goldenConfig(name);
+    const { tts } = await open({ textPerTurn, framesPerTurn, maxPositions: 128 });
+    const { utterances } = await tts.generate(TEXT.repeat(3), { seed: 4, guidanceScale: 1 });
+    expect(utterances.map(({ text }) => text.replace(/\s/g, '')).join('')).toBe(TEXT.repeat(3).replace(/\s/g, ''));
+    await tts.free();
+  }); // prettier-ignore
 });
+
+test('as much of the last speech is gone on from as fits', () => {
+  const carried = new CarriedVoice({ latentDim: 1, frameRate: 10, maxPositions: 100 });
+  const seconds = (count: number) => new Float32Array(count * 10);
+  carried.add({ text: 'One. ', latents: seconds(1) }, 5);
+  carried.add({ text: 'Two. ', latents: seconds(2) }, 5);
+  const frames = (most: number) => carried.promptThat(({ latents }) => latents.length <= most);
+  expect(frames(30)).toEqual({ text: 'One. Two.', latents: seconds(3) });
+  expect(frames(29)).toEqual({ text: 'Two.', latents: seconds(2) });
+  expect(frames(19)).toBeUndefined();
+});
+
+test('a thousand words are all read by a voice of phonemes', () => readManyWords(1000));
