@@ -29,6 +29,11 @@ export interface MelCodecConfig {
   readonly decoderInputKernel: number;
   /** Latent frames the decoder waits for. */
   readonly decoderLookahead: number;
+  /**
+   * What the decoder's output shapes: `pitch` filters pulses at a pitch of its own and noise, `none` states every
+   * bin's phase. Codecs written before there was a choice lack the key and have none.
+   */
+  readonly decoderSource: 'none' | 'pitch';
 }
 
 /** The sizes of the shipped voice's codec: 25 latent frames of 96 channels a second. */
@@ -48,10 +53,19 @@ export const DEFAULT_MEL_CODEC_CONFIG: MelCodecConfig = {
   decoderExpansion: 3,
   decoderInputKernel: 3,
   decoderLookahead: 1,
+  decoderSource: 'pitch',
 };
+
+/** Numbers that the decoder's last layer gives for a spectrum frame. */
+export function headSizeOf({ fftSize, decoderSource }: MelCodecConfig): number {
+  const bins = fftSize / 2 + 1;
+  // none: log-magnitude and phase of every bin; pitch: the same of the pulses' filter, the noise filter, and the pitch.
+  return decoderSource === 'none' ? 2 * bins : 3 * bins + 1;
+}
 
 /** No size of a sane codec exceeds this; a larger one is a broken or hostile file. */
 const LARGEST_SIZE = 1 << 20;
+const NAME_KEYS: readonly string[] = ['codecType', 'decoderSource'];
 const REAL_KEYS: readonly string[] = ['maxFrequency', 'spectrumFloor'];
 
 /** Samples a latent frame covers. */
@@ -73,7 +87,7 @@ export function parseMelCodecConfig(value: unknown): MelCodecConfig {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TypeError(`mel codec config: expected an object, got ${JSON.stringify(value)}`);
   }
-  const given = value as Record<string, unknown>;
+  const given: Record<string, unknown> = { decoderSource: 'none', ...value };
   const keys = Object.keys(DEFAULT_MEL_CODEC_CONFIG);
   const unknown = Object.keys(given).filter((key) => !keys.includes(key));
   const missing = keys.filter((key) => !(key in given));
@@ -83,7 +97,12 @@ export function parseMelCodecConfig(value: unknown): MelCodecConfig {
   if (given.codecType !== 'mel') {
     throw new TypeError(`mel codec config: expected codecType 'mel', got ${JSON.stringify(given.codecType)}`);
   }
-  for (const key of keys.filter((name) => name !== 'codecType')) checkNumber(key, given[key]);
+  if (given.decoderSource !== 'none' && given.decoderSource !== 'pitch') {
+    throw new TypeError(
+      `mel codec config: expected decoderSource 'none' or 'pitch', got ${JSON.stringify(given.decoderSource)}`,
+    );
+  }
+  for (const key of keys.filter((name) => !NAME_KEYS.includes(name))) checkNumber(key, given[key]);
   const config = given as unknown as MelCodecConfig;
   checkRelations(config);
   return config;

@@ -12,9 +12,10 @@ import type { WeightArray } from './decoder-weights.js';
 /** Latent frames of the chunks that graphs exist for, largest first; any length is a sum of them. */
 const CHUNK_FRAMES = [25, 5, 1] as const;
 
-/** What a chunk of latents becomes: windowed frames [F, fftSize] and what the convolutions remember. */
+/** What a chunk of latents becomes, and what the convolutions remember. */
 export interface DecodedChunk {
-  readonly frames: Float32Array;
+  /** Windowed frames [F, fftSize] without a source, the filters of one [F, 3 * bins + 1] with it. */
+  readonly output: Float32Array;
   /** [blocks, K - 1, C] */
   readonly history: Float32Array;
 }
@@ -76,9 +77,9 @@ export class DecoderEngine {
     const next = new Float32Array(history.length);
     const part = history.length / graph.nextHistory.length;
     graph.nextHistory.forEach((tail, i) => tail.getInto(next.subarray(i * part, (i + 1) * part)));
-    const frames = new Float32Array(graph.output.elements);
-    graph.output.getInto(frames);
-    return { frames, history: next };
+    const output = new Float32Array(graph.output.elements);
+    graph.output.getInto(output);
+    return { output, history: next };
   }
 
   private graphOf(frames: number): DecoderGraph {

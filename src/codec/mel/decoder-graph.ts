@@ -13,7 +13,7 @@ export type DecoderWeightType = 'f32' | 'f16' | 'bf16' | 'q8_0';
 
 const NORM_EPSILON = 1e-5;
 /** exp(6) is above the loudest bin of a full-scale sine in a 1,024-point window (256). */
-const LARGEST_LOG_MAGNITUDE = 6;
+export const LARGEST_LOG_MAGNITUDE = 6;
 const INVERSE_BASIS = 'inverse-basis';
 /**
  * ggml multiplies a single column by another kernel than several, which rounds otherwise. With two at least, samples do
@@ -50,7 +50,9 @@ export function loadDecoder(
     const fits = type !== 'q8_0' || ne[0] % 32 === 0;
     declare(name, MATRIX.test(name) && fits ? type : 'f32', ne, values);
   }
-  declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
+  if (config.decoderSource === 'none') {
+    declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
+  }
   context.allocate(backend, { zero: false });
   for (const [tensor, values] of uploads) tensor.set(values);
   return { context, weights };
@@ -94,7 +96,7 @@ export interface DecoderGraph {
   readonly history: Tensor;
   /** The same after this chunk, one tensor [C, K - 1] a block. */
   readonly nextHistory: readonly Tensor[];
-  /** Windowed frames [fftSize, F]. */
+  /** Without a source, windowed frames [fftSize, F]; with one, what `SourceFilter` reads, [3 * bins + 1, F]. */
   readonly output: Tensor;
   compute(): Promise<void>;
   free(): void;
@@ -164,17 +166,33 @@ class Network {
     return { out, tail };
   }
 
-  // [C, F] -> exp(m) * (cos(p), sin(p)) [fftSize + 2, F] -> windowed frames [fftSize, F]
+  // [C, F] -> windowed frames [fftSize, F], or the filters of a source [3 * bins + 1, F]
   output(x: Tensor): Tensor {
-    const { clamp, concat, cont, cos, exp, mul, mulMat, sin, view } = this.context.ops;
+    const { concat, mulMat } = this.context.ops;
     const bins = this.config.fftSize / 2 + 1;
-    const F = x.ne[1];
-    const polar = this.linear('output', this.norm('norm', x)); // [2 * bins, F]
-    const half = (offset: number) => cont(view(polar, [bins, F], { strides: [2 * bins], offset }));
-    const magnitude = exp(clamp(half(0), -Number.MAX_VALUE, LARGEST_LOG_MAGNITUDE));
-    const phase = half(bins);
-    const spectrum = concat(mul(magnitude, cos(phase)), mul(magnitude, sin(phase)), 0);
-    return mulMat(this.at(INVERSE_BASIS), spectrum);
+    const head = this.linear('output', this.norm('norm', x)); // [headSize, F]
+    const polar = this.polar(this.rows(head, 0, bins), this.rows(head, bins, bins)); // [2 * bins, F]
+    if (this.config.decoderSource === 'none') return mulMat(this.at(INVERSE_BASIS), polar);
+    const hiss = this.magnitude(this.rows(head, 2 * bins, bins));
+    return concat(concat(polar, hiss, 0), this.rows(head, 3 * bins, 1), 0);
+  }
+
+  // exp(m) * (cos(p), sin(p))
+  private polar(logMagnitude: Tensor, phase: Tensor): Tensor {
+    const { concat, cos, mul, sin } = this.context.ops;
+    const size = this.magnitude(logMagnitude);
+    return concat(mul(size, cos(phase)), mul(size, sin(phase)), 0);
+  }
+
+  private magnitude(logarithm: Tensor): Tensor {
+    const { clamp, exp } = this.context.ops;
+    return exp(clamp(logarithm, -Number.MAX_VALUE, LARGEST_LOG_MAGNITUDE));
+  }
+
+  // Rows [offset, offset + count) of every column, copied.
+  private rows(x: Tensor, offset: number, count: number): Tensor {
+    const { cont, view } = this.context.ops;
+    return cont(view(x, [count, x.ne[1]], { strides: [x.ne[0]], offset }));
   }
 
   private linear(name: string, x: Tensor): Tensor {

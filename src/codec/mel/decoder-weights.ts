@@ -1,4 +1,4 @@
-import { stackedDimOf, type MelCodecConfig } from './config.js';
+import { headSizeOf, stackedDimOf, type MelCodecConfig } from './config.js';
 
 /** A row-major float32 array with its shape. */
 export interface WeightArray {
@@ -8,7 +8,7 @@ export interface WeightArray {
 
 /** Name and shape of every weight of the decoder; both engines and the file use these names. */
 export function decoderShapes(config: MelCodecConfig): Map<string, number[]> {
-  const { latentDim: D, decoderWidth: C, decoderKernel: K, stackedFrames, fftSize } = config;
+  const { latentDim: D, decoderWidth: C, decoderKernel: K, stackedFrames } = config;
   const inner = C * config.decoderExpansion;
   const shapes = new Map<string, number[]>([
     ['input.weight', [C, D, config.decoderInputKernel]],
@@ -29,9 +29,8 @@ export function decoderShapes(config: MelCodecConfig): Map<string, number[]> {
   }
   shapes.set('norm.weight', [C]);
   shapes.set('norm.bias', [C]);
-  // Log-magnitudes and phases of fftSize / 2 + 1 bins.
-  shapes.set('output.weight', [fftSize + 2, C]);
-  shapes.set('output.bias', [fftSize + 2]);
+  shapes.set('output.weight', [headSizeOf(config), C]);
+  shapes.set('output.bias', [headSizeOf(config)]);
   return shapes;
 }
 

@@ -2,6 +2,7 @@ import { ShapeError } from '../../model/errors.js';
 import type { LatentDecoder } from '../codec.js';
 import type { DecoderEngine } from './decoder-engine.js';
 import { OverlapAdd } from './overlap-add.js';
+import { SourceFilter } from './source-filter.js';
 
 /**
  * One stream of latents to sound. It holds back `decoderLookahead` latent frames, and half a window of samples that
@@ -11,6 +12,7 @@ export class MelDecoder implements LatentDecoder {
   /** Latents not yet decoded, after the ones that the first convolution still sees, [.., D]. */
   private pending: Float32Array;
   private history: Float32Array;
+  private readonly source: SourceFilter | undefined;
   private readonly overlap: OverlapAdd;
   private last: Promise<unknown> = Promise.resolve();
   private state: 'open' | 'flushed' | 'freed' = 'open';
@@ -19,6 +21,7 @@ export class MelDecoder implements LatentDecoder {
     const { latentDim, decoderInputKernel, decoderLookahead, fftSize, spectrumHopLength } = engine.config;
     this.pending = new Float32Array((decoderInputKernel - 1 - decoderLookahead) * latentDim);
     this.history = engine.emptyHistory();
+    this.source = engine.config.decoderSource === 'pitch' ? new SourceFilter(engine.config) : undefined;
     this.overlap = new OverlapAdd(fftSize, spectrumHopLength);
   }
 
@@ -66,10 +69,10 @@ export class MelDecoder implements LatentDecoder {
       if (ready <= 0) return joined(samples);
       const count = this.engine.chunkFor(ready);
       const chunk = this.pending.subarray(0, (decoderInputKernel - 1 + count) * D);
-      const { frames, history } = await this.engine.decode(chunk, this.history);
+      const { output, history } = await this.engine.decode(chunk, this.history);
       this.history = history;
       this.pending = this.pending.slice(count * D);
-      samples.push(this.overlap.add(frames));
+      samples.push(this.overlap.add(this.source ? this.source.frames(output) : output));
     }
   }
 }

@@ -25,6 +25,7 @@ import {
   initialDiscriminator,
   type DiscriminatorSizes,
 } from './discriminator.js';
+import { PitchLoss } from './pitch-loss.js';
 import { SpectralLoss } from './spectral-loss.js';
 
 /** How a decoder is trained; all of it is part of a checkpoint. */
@@ -79,6 +80,8 @@ export const DEFAULT_RECIPE: CodecRecipe = {
 /** Losses of one step; the adversarial ones are absent until the discriminators join. */
 export interface StepLosses {
   readonly spectral: number;
+  /** Octaves by which the decoder's pitch is wrong; absent without a source. */
+  readonly pitch?: number;
   readonly adversarial?: number;
   readonly feature?: number;
   readonly discriminator?: number;
@@ -86,6 +89,8 @@ export interface StepLosses {
 
 /** Of the feature loss beside the adversarial one; both run backward through the discriminators at once. */
 const FEATURE_WEIGHT = 2;
+/** Of an octave beside a gradient of norm one at the samples. */
+const PITCH_WEIGHT = 1;
 const BETAS = [0.8, 0.99] as const;
 const WEIGHT_DECAY = 0.01;
 /** The learning rate ends at this part of its peak. */
@@ -105,6 +110,7 @@ export class CodecTrainer {
   readonly discriminatorOptimizer: AdamW;
   private readonly averageDecoder: TrainingDecoder;
   private readonly spectralLoss: SpectralLoss;
+  private readonly pitchLoss: PitchLoss | undefined;
 
   constructor(
     readonly config: MelCodecConfig,
@@ -120,6 +126,7 @@ export class CodecTrainer {
     this.decoderOptimizer = optimizerOf(this.decoder.weights);
     this.discriminatorOptimizer = optimizerOf(this.discriminator.weights);
     this.spectralLoss = new SpectralLoss(config.sampleRate);
+    this.pitchLoss = config.decoderSource === 'pitch' ? new PitchLoss(config) : undefined;
   }
 
   /** One update of the decoder and, from `adversarialFrom` on, of the discriminators. */
@@ -147,7 +154,8 @@ export class CodecTrainer {
 
   private update(batch: CropBatch): StepLosses {
     const { latents, samples } = this.tensorsOf(batch);
-    const output = this.inAutocast(() => this.decoder.decodeInContext(this.disturb(latents))); // [B, N]
+    const head = this.inAutocast(() => this.decoder.head(this.disturb(latents)));
+    const output = this.decoder.synthesis.samples(head, this.noiseSeed()); // [B, N]
     const leaf = output.detach().requiresGrad_();
     const spectral = this.spectralLoss.forward(leaf, samples);
     const losses: BalancedLoss[] = [{ name: 'spectral', share: 1, loss: spectral }];
@@ -158,11 +166,14 @@ export class CodecTrainer {
     }
     const gradient = this.balancer.gradient(leaf, losses);
     this.decoderOptimizer.zeroGrad();
-    output.backward(gradient);
+    const pitch = this.pitchLoss?.forward(this.decoder.synthesis.octaves(head), batch.samples);
+    const objective = output.mul(gradient).sum(); // its gradient at the output is `gradient`
+    (pitch ? objective.add(pitch, PITCH_WEIGHT) : objective).backward();
     this.decoderOptimizer.step();
-    if (!game) return { spectral: spectral.item() };
+    const own = { spectral: spectral.item(), pitch: pitch?.item() };
+    if (!game) return own;
     const { adversarial, feature, discriminator } = game;
-    return { spectral: spectral.item(), adversarial: adversarial.item(), feature: feature.item(), discriminator };
+    return { ...own, adversarial: adversarial.item(), feature: feature.item(), discriminator };
   }
 
   /** Updates the discriminators, then asks them about the decoder's output. */
@@ -206,6 +217,11 @@ export class CodecTrainer {
   private disturb(latents: Tensor): Tensor {
     const sigma = rand([latents.shape[0], 1, 1]).mul(this.recipe.latentNoise);
     return latents.add(randn(latents.shape).mul(sigma));
+  }
+
+  /** Noise of the sources that no earlier step heard; 0 to 63 are left to `evaluate`. */
+  private noiseSeed(): number {
+    return 64 + this.step * this.recipe.batchSize;
   }
 
   private inAutocast<T>(fn: () => T): T {

@@ -5,10 +5,8 @@
  */
 import {
   autocast,
-  complex,
+  cat,
   conv1d,
-  hannWindow,
-  istft,
   keep,
   layerNorm,
   linear,
@@ -21,8 +19,9 @@ import {
   full,
   type Tensor,
 } from '@sled-tts/torch';
-import { hopLengthOf, type MelCodecConfig } from '../../codec/mel/config.js';
+import type { MelCodecConfig } from '../../codec/mel/config.js';
 import { decoderShapes } from '../../codec/mel/decoder-weights.js';
+import { Synthesis } from './synthesis.js';
 
 /** Weights by the names of `decoderShapes`. */
 export type Weights = ReadonlyMap<string, Tensor>;
@@ -31,19 +30,20 @@ export type Weights = ReadonlyMap<string, Tensor>;
 const INITIAL_GATE = 0.2;
 /** Magnitudes start near one whatever the width. */
 const INITIAL_OUTPUT_STD = 0.01;
-/** exp(6) is above the loudest bin of a full-scale sine in a 1,024-point window (256). */
-export const LARGEST_LOG_MAGNITUDE = 6;
+/** Natural logarithm of where the filters of a source of unit power start: about a voice's level. */
+const INITIAL_FILTER = -4;
 
 /** Fresh trainable weights from libtorch's default generator. */
 export function initialDecoder(config: MelCodecConfig): Map<string, Tensor> {
   const weights = new Map<string, Tensor>();
   for (const [name, shape] of decoderShapes(config)) {
-    weights.set(name, keep(scope(() => initialWeight(name, shape))).requiresGrad_());
+    weights.set(name, keep(scope(() => initialWeight(name, shape, config))).requiresGrad_());
   }
   return weights;
 }
 
-function initialWeight(name: string, shape: number[]): Tensor {
+function initialWeight(name: string, shape: number[], config: MelCodecConfig): Tensor {
+  if (name === 'output.bias' && config.decoderSource === 'pitch') return initialFilters(config);
   if (name.endsWith('.gate')) return full(shape, INITIAL_GATE);
   if (name.endsWith('.bias')) return zeros(shape);
   if (name.endsWith('norm.weight')) return ones(shape);
@@ -53,6 +53,11 @@ function initialWeight(name: string, shape: number[]): Tensor {
   return rand(shape)
     .sub(0.5)
     .mul(2 / Math.sqrt(fanIn));
+}
+
+function initialFilters({ fftSize }: MelCodecConfig): Tensor {
+  const bins = fftSize / 2 + 1;
+  return cat([full([bins], INITIAL_FILTER), zeros([bins]), full([bins], INITIAL_FILTER), zeros([1])]);
 }
 
 /** Causal ConvNeXt block (Liu et al. 2022): depthwise convolution, norm, two linear layers, gated residual. */
@@ -82,14 +87,14 @@ class Block {
 /** Latents to samples, differentiably. */
 export class TrainingDecoder {
   private readonly blocks: Block[];
-  private readonly window: Tensor;
+  readonly synthesis: Synthesis;
 
   constructor(
     readonly weights: Weights,
     readonly config: MelCodecConfig,
   ) {
     this.blocks = Array.from({ length: config.decoderBlocks }, (_, i) => new Block(weights, config, i));
-    this.window = keep(hannWindow(config.fftSize));
+    this.synthesis = new Synthesis(config);
   }
 
   /** Latent frames that the first convolution reads before and after those it decodes. */
@@ -105,17 +110,15 @@ export class TrainingDecoder {
   }
 
   /** Latents [B, before + T + after, D] with the frames around -> samples of the T inner ones [B, T * hopLength]. */
-  decodeInContext(latents: Tensor): Tensor {
+  decodeInContext(latents: Tensor, noiseSeed = 1): Tensor {
+    return this.synthesis.samples(this.head(latents), noiseSeed);
+  }
+
+  /** Latents with the frames around -> what the synthesis makes sound of, [B, F, headSize]. */
+  head(latents: Tensor): Tensor {
     const features = this.features(latents); // [B, F, C]
-    const { weights, config } = this;
-    return autocast(null, () => {
-      const { fftSize, spectrumHopLength: hopLength } = config;
-      const length = (features.shape[1] / config.stackedFrames) * hopLengthOf(config);
-      const spectrum = polar(
-        linear(features.to('float32'), weights.get('output.weight')!, weights.get('output.bias')!),
-      );
-      return istft(spectrum, { fftSize, hopLength, window: this.window, center: true, length });
-    });
+    const at = (name: string) => this.weights.get(name)!;
+    return autocast(null, () => linear(features.to('float32'), at('output.weight'), at('output.bias')));
   }
 
   private features(latents: Tensor): Tensor {
@@ -129,11 +132,4 @@ export class TrainingDecoder {
     for (const block of this.blocks) x = block.forward(x);
     return layerNorm(x, [C], at('norm.weight'), at('norm.bias'));
   }
-}
-
-// exp(m) * (cos(p) + i sin(p)): [B, F, 2 * bins] -> complex [B, bins, F]
-function polar(output: Tensor): Tensor {
-  const [logMagnitude, phase] = output.chunk(2, -1);
-  const magnitude = logMagnitude.clamp(null, LARGEST_LOG_MAGNITUDE).exp();
-  return complex(magnitude.mul(phase.cos()), magnitude.mul(phase.sin())).transpose(1, 2);
 }

@@ -128,7 +128,7 @@ async function run(
   return { steps: trainer.step, heldOut: trainer.evaluate(heldOut) };
 }
 
-const COLUMNS: readonly (keyof StepLosses)[] = ['spectral', 'adversarial', 'feature', 'discriminator'];
+const COLUMNS: readonly (keyof StepLosses)[] = ['spectral', 'pitch', 'adversarial', 'feature', 'discriminator'];
 
 /** Mean losses since the last line. */
 class LossMeans {

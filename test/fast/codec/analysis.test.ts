@@ -97,11 +97,17 @@ describe('the mel codec config', () => {
     expect(parseMelCodecConfig(JSON.parse(JSON.stringify(DEFAULT_MEL_CODEC_CONFIG)))).toEqual(DEFAULT_MEL_CODEC_CONFIG);
   });
 
+  it('reads a codec that was written before there were sources as one without', () => {
+    const { decoderSource: _, ...older } = TINY;
+    expect(parseMelCodecConfig(older)).toEqual({ ...TINY, decoderSource: 'none' });
+  });
+
   const wrong: [string, object | null, RegExp][] = [
     ['no object', null, /expected an object/],
     ['an unknown key', { ...TINY, extra: 1 }, /unknown \[extra\]/],
     ['a missing key', { ...TINY, fftSize: undefined, melBins: 'x' }, /fftSize must be a number, got undefined/],
     ['another codec', { ...TINY, codecType: 'encodec' }, /expected codecType 'mel', got "encodec"/],
+    ['an unknown source', { ...TINY, decoderSource: 'glottis' }, /'none' or 'pitch', got "glottis"/],
     ['a fraction', { ...TINY, melBins: 2.5 }, /melBins must lie in 1\.\./],
     ['a size beyond reason', { ...TINY, decoderWidth: 1e9 }, /decoderWidth must lie in/],
     ['a window that is no power of two', { ...TINY, fftSize: 250 }, /power of two/],

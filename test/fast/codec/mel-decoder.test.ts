@@ -103,13 +103,16 @@ describe('the mel decoder', () => {
   });
 
   it.each(['f16', 'bf16', 'q8_0'] as const)('comes close with weights held as %s', async (weightType) => {
-    const packed = new MelCodec(randomCodecFiles(TINY), { weightType });
+    // A source's pulses drift apart by what rounding does to the pitch, so samples are compared without one.
+    const files = randomCodecFiles({ ...TINY, decoderSource: 'none' });
+    const [float, packed] = [new MelCodec(files), new MelCodec(files, { weightType })];
     const latents = randomLatents(TINY, 10);
-    const [exact, close] = [await decodeInChunks(codec, latents, [10]), await decodeInChunks(packed, latents, [10])];
+    const [exact, close] = [await decodeInChunks(float, latents, [10]), await decodeInChunks(packed, latents, [10])];
     const energy = exact.reduce((sum, x) => sum + x * x, 0);
     const error = exact.reduce((sum, x, n) => sum + (x - close[n]) ** 2, 0);
     expect(error).toBeGreaterThan(0);
     expect(error / energy).toBeLessThan(0.02);
+    float.free();
     packed.free();
   });
 });

@@ -12,6 +12,7 @@ const configs: [string, MelCodecConfig][] = [
   ['the tiny codec', TINY],
   ['no lookahead, a longer input kernel', { ...TINY, decoderLookahead: 0, decoderInputKernel: 4 }],
   ['two frames of lookahead, one block', { ...TINY, decoderLookahead: 2, decoderBlocks: 1, decoderKernel: 3 }],
+  ['no source', { ...TINY, decoderSource: 'none' }],
   ['other sizes everywhere', { ...TINY, fftSize: 128, spectrumHopLength: 50, stackedFrames: 3, decoderWidth: 24 }],
 ];
 
