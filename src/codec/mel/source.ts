@@ -27,12 +27,15 @@ export class Source {
   private readonly firstLength: number;
   private readonly sampleRate: number;
   private hertz: number | undefined;
-  private phase = 0;
+  /** In turns. */
+  private phase: number;
 
+  /** @param random Seed of where the first pulse falls and of the noise. */
   constructor(
     config: MelCodecConfig,
     private random: number,
   ) {
+    this.phase = this.uniform();
     this.sampleRate = config.sampleRate;
     this.hop = config.spectrumHopLength;
     this.firstLength = config.fftSize / 2 + pitchLead(config) * this.hop;

@@ -145,7 +145,8 @@ export class CodecTrainer {
       noGrad(() =>
         scope(() => {
           const { latents, samples } = this.tensorsOf(batch);
-          return this.spectralLoss.forward(this.averageDecoder.decodeInContext(latents), samples).item();
+          const drawn = this.draw(this.averageDecoder, this.averageDecoder.head(latents), 0);
+          return this.spectralDistance(drawn, samples).item();
         }),
       ),
     );
@@ -155,11 +156,12 @@ export class CodecTrainer {
   private update(batch: CropBatch): StepLosses {
     const { latents, samples } = this.tensorsOf(batch);
     const head = this.inAutocast(() => this.decoder.head(this.disturb(latents)));
-    const output = this.decoder.synthesis.samples(head, this.noiseSeed()); // [B, N]
+    const output = this.draw(this.decoder, head, this.noiseSeed()); // [B or 2 * B, N]
     const leaf = output.detach().requiresGrad_();
-    const spectral = this.spectralLoss.forward(leaf, samples);
+    const spectral = this.spectralDistance(leaf, samples);
     const losses: BalancedLoss[] = [{ name: 'spectral', share: 1, loss: spectral }];
-    const game = this.step >= this.recipe.adversarialFrom ? this.play(leaf, samples) : undefined;
+    const game =
+      this.step >= this.recipe.adversarialFrom ? this.play(leaf.narrow(0, 0, samples.shape[0]), samples) : undefined;
     const share = this.gameShare();
     if (game && share > 0) {
       losses.push({ name: 'game', share, loss: game.adversarial.add(game.feature, FEATURE_WEIGHT) });
@@ -221,7 +223,16 @@ export class CodecTrainer {
 
   /** Noise of the sources that no earlier step heard; 0 to 63 are left to `evaluate`. */
   private noiseSeed(): number {
-    return 64 + this.step * this.recipe.batchSize;
+    return 64 + 2 * this.step * this.recipe.batchSize;
+  }
+
+  /** What a head says, [B, N], and with a source, whose pulses and noise fall otherwise, once more: [2 * B, N]. */
+  private draw({ synthesis }: TrainingDecoder, head: Tensor, noiseSeed: number): Tensor {
+    return synthesis.samples(this.pitchLoss ? cat([head, head]) : head, noiseSeed);
+  }
+
+  private spectralDistance(drawn: Tensor, samples: Tensor): Tensor {
+    return this.pitchLoss ? this.spectralLoss.energyScore(drawn, samples) : this.spectralLoss.forward(drawn, samples);
   }
 
   private inAutocast<T>(fn: () => T): T {

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { autocast, liveTensors, randn, scope, setNumThreads, tensor, zeros } from '@sled-tts/torch';
+import { autocast, cat, liveTensors, randn, scope, setNumThreads, tensor, zeros, type Tensor } from '@sled-tts/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readMelCodecFiles } from '../../../src/codec/mel/files.js';
 import { MelCodec } from '../../../src/codec/mel/mel-codec.js';
@@ -68,6 +68,39 @@ describe('the spectral loss', () => {
     const hiss = randn([1, 2400]).mul(1e-4);
     const speech = tensor(babble(2400, 8000), [1, 2400]);
     expect(loss.forward(hiss, zeros([1, 2400])).item()).toBeLessThan(loss.forward(speech, speech.mul(0.5)).item());
+  });
+});
+
+describe('the energy score', () => {
+  const loss = new SpectralLoss(8000, [{ fftSize: 128, melBins: 8 }, { fftSize: 256, melBins: 16 }]); // prettier-ignore
+  const hiss = (rows: number, size: number) => randn([rows, 4800]).mul(size);
+  const score = (draws: Tensor, target: Tensor) => scope(() => loss.energyScore(draws, target).item());
+
+  it('is half of the distances to the target less half of that between the draws', () => {
+    const [a, b, x] = [hiss(2, 0.1), hiss(2, 0.2), hiss(2, 0.3)];
+    const expected = (loss.forward(a, x).item() + loss.forward(b, x).item() - loss.forward(a, b).item()) / 2;
+    expect(score(cat([a, b]), x)).toBeCloseTo(expected, 5);
+  });
+
+  it('is least for noise of the level of the noise to be imitated', () => {
+    const target = hiss(8, 0.1);
+    const [quiet, right, loud] = [0.07, 0.1, 0.14].map((size) => score(hiss(16, size), target));
+    expect(right).toBeLessThan(quiet);
+    expect(right).toBeLessThan(loud);
+  });
+
+  it('prefers noise to an even hum where the target is noise, as a distance alone does not', () => {
+    const short = new SpectralLoss(8000, [{ fftSize: 128, melBins: 8 }]);
+    const target = hiss(8, 0.1);
+    const hum = tensor(
+      Float32Array.from({ length: 16 * 4800 }, (_, n) => (n % 32 === 0 ? 0.566 : 0)),
+      [16, 4800],
+    );
+    const [even, uneven] = [hum, hiss(16, 0.1)];
+    const alone = [even, uneven].map((x) => short.forward(x.narrow(0, 0, 8), target).item());
+    const scores = [even, uneven].map((x) => short.energyScore(x, target).item());
+    expect(alone[0]).toBeLessThan(alone[1]);
+    expect(scores[0]).toBeGreaterThan(scores[1]);
   });
 });
 
