@@ -14,13 +14,13 @@ import type { CropSampler } from './crops.js';
 interface LoopState {
   readonly step: number;
   readonly sampler: number;
-  readonly balancer: Record<string, number>;
+  readonly gradientNorm: number | undefined;
   readonly recipe: CodecRecipe;
 }
 
 const RNG = 'rng';
 
-/** Writes weights, averages, optimisers, random generators and the place in the data, as one file replaced whole. */
+/** Writes weights, averages, the optimiser, random generators and the place in the data, as one file replaced whole. */
 export function saveCheckpoint(path: string, trainer: CodecTrainer, sampler: CropSampler): void {
   const arrays = new Map<string, SafetensorsArray>();
   for (const [name, value] of tensorsOf(trainer))
@@ -30,7 +30,7 @@ export function saveCheckpoint(path: string, trainer: CodecTrainer, sampler: Cro
   const state: LoopState = {
     step: trainer.step,
     sampler: sampler.state,
-    balancer: trainer.balancer.averages,
+    gradientNorm: trainer.gradient.averageNorm,
     recipe: trainer.recipe,
   };
   writeSafetensors(path, arrays, { state: JSON.stringify(state) });
@@ -64,7 +64,7 @@ export function loadCheckpoint(path: string, trainer: CodecTrainer, sampler: Cro
   );
   setRngState(rng.bytes);
   trainer.step = state.step;
-  trainer.balancer.averages = { ...state.balancer };
+  trainer.gradient.averageNorm = state.gradientNorm;
   sampler.state = state.sampler;
 }
 
@@ -80,9 +80,7 @@ function tensorsOf(trainer: CodecTrainer): Map<string, Tensor> {
   const groups: [string, Iterable<[string, Tensor]>][] = [
     ['decoder', trainer.decoder.weights],
     ['average', trainer.average],
-    ['discriminator', trainer.discriminator.weights],
-    ['decoderOptimizer', Object.entries(trainer.decoderOptimizer.state())],
-    ['discriminatorOptimizer', Object.entries(trainer.discriminatorOptimizer.state())],
+    ['optimizer', Object.entries(trainer.optimizer.state())],
   ];
   return new Map(
     groups.flatMap(([group, entries]) => [...entries].map(([name, value]) => [`${group}.${name}`, value])),

@@ -9,8 +9,8 @@ const LEAD = pitchLead(TINY);
 const BINS = TINY.fftSize / 2 + 1;
 
 /** Pulses and noise of a pitch track in Hz, one a frame. */
-function listen(pitches: readonly number[]): { pulses: Float64Array; noise: Float64Array } {
-  const source = new Source(TINY, 5);
+function listen(pitches: readonly number[], seed = 1): { pulses: Float64Array; noise: Float64Array } {
+  const source = new Source(TINY, seed);
   const parts = pitches.map((hertz) => {
     const length = source.extend(octavesOf(hertz));
     return [source.pulses.slice(0, length), source.noise.slice(0, length)];
@@ -31,15 +31,24 @@ describe('the source', () => {
     }
   });
 
-  it('sums cosines at the multiples of its pitch', () => {
-    const hertz = 170;
-    const { pulses } = listen(Array<number>(3).fill(hertz));
-    const count = Math.floor(4000 / hertz);
-    pulses.forEach((got, n) => {
-      const phase = (2 * Math.PI * hertz * (n + 1)) / 8000;
-      const sum = Array.from({ length: count }, (_, k) => Math.cos((k + 1) * phase)).reduce((a, b) => a + b);
-      expect(got).toBeCloseTo(sum * Math.sqrt((2 * hertz) / 4000), 6);
-    });
+  it('has partials of equal size at every multiple of its pitch below half the rate, and nothing else', () => {
+    const period = 63;
+    const { pulses } = listen(Array<number>(3).fill(8000 / period));
+    for (let k = 0; k <= 31; k++) {
+      let [re, im] = [0, 0];
+      for (let n = 0; n < period; n++) {
+        re += (2 / period) * pulses[n] * Math.cos((2 * Math.PI * k * n) / period);
+        im -= (2 / period) * pulses[n] * Math.sin((2 * Math.PI * k * n) / period);
+      }
+      expect(Math.hypot(re, im)).toBeCloseTo(k === 0 ? 0 : Math.sqrt((2 * 8000) / period / 4000), 6);
+    }
+  });
+
+  it('starts elsewhere in a period, with other noise, for another seed', () => {
+    const [a, b, c] = [5, 5, 6].map((seed) => listen(Array<number>(3).fill(150), seed));
+    expect(a).toEqual(b);
+    expect(Math.abs(a.pulses[0] - c.pulses[0])).toBeGreaterThan(1e-3);
+    expect(Math.abs(a.noise[0] - c.noise[0])).toBeGreaterThan(1e-3);
   });
 
   it('follows a gliding pitch, which a frame states ahead of its centre', () => {

@@ -1,15 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { autocast, cat, liveTensors, randn, scope, setNumThreads, tensor, zeros, type Tensor } from '@sled-tts/torch';
+import { cat, full, liveTensors, randn, scope, setNumThreads, tensor, zeros, type Tensor } from '@sled-tts/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors, toFloat32 } from '../../../src/model/safetensors.js';
 import { readMelCodecFiles } from '../../../src/codec/mel/files.js';
+import { octavesOf } from '../../../src/codec/mel/source.js';
 import { MelCodec } from '../../../src/codec/mel/mel-codec.js';
-import { Balancer } from '../../../src/train/codec/balancer.js';
-import { CodecTrainer, DEFAULT_RECIPE, type CodecRecipe } from '../../../src/train/codec/codec-trainer.js';
-import { discriminatorLoss, featureLoss, adversarialLoss } from '../../../src/train/codec/discriminator.js';
+import type { CodecRecipe } from '../../../src/train/codec/codec-trainer.js';
+import { PitchLoss } from '../../../src/train/codec/pitch-loss.js';
 import { SpectralLoss } from '../../../src/train/codec/spectral-loss.js';
 import { trainCodec } from '../../../src/train/codec/train.js';
+import { UnitGradient } from '../../../src/train/codec/unit-gradient.js';
 import { writeCorpus } from './corpus-files.js';
 import { babble, TINY } from './tiny.js';
 
@@ -17,11 +19,7 @@ const RECIPE: Partial<CodecRecipe> = {
   steps: 12,
   batchSize: 2,
   cropFrames: 10,
-  adversarialFrom: 4,
-  adversarialLead: 1,
-  adversarialRamp: 3,
   warmupSteps: 2,
-  discriminator: { fftSizes: [128, 256], width: 16, layers: 1, scores: 2 },
 };
 
 let directory: string;
@@ -104,69 +102,53 @@ describe('the energy score', () => {
   });
 });
 
-describe('the discriminators', () => {
-  it('learn to tell two kinds of signal apart', () => {
-    const trainer = new CodecTrainer(TINY, { ...DEFAULT_RECIPE, ...RECIPE });
-    const { discriminator, discriminatorOptimizer } = trainer;
-    discriminatorOptimizer.groups[0].lr = 3e-3;
-    const real = discriminator.see(tensor(babble(4800, 8000, 3), [2, 2400]));
-    const fake = discriminator.see(randn([2, 2400]).mul(0.05));
-    const step = () =>
-      scope(() => {
-        const loss = autocast('bfloat16', () =>
-          discriminatorLoss(discriminator.judge(real), discriminator.judge(fake)),
-        );
-        discriminatorOptimizer.zeroGrad();
-        loss.backward();
-        discriminatorOptimizer.step();
-        return loss.item();
-      });
-    const first = step();
-    for (let i = 0; i < 40; i++) step();
-    expect(first).toBeGreaterThan(1.5);
-    expect(step()).toBeLessThan(0.2);
+describe('the unit gradient', () => {
+  it('has norm one whatever the scale of the loss', () => {
+    const output = tensor([1, 2, 3, 4], [1, 4]).requiresGrad_();
+    for (const scale of [1e6, 1e-6]) {
+      const got = new UnitGradient().of(output.square().sum().mul(scale), output).toFloat32Array();
+      [1, 2, 3, 4].forEach((x, i) => expect(got[i]).toBeCloseTo(x / Math.sqrt(30), 5));
+    }
   });
 
-  it('give finite losses and gradients on digital silence', () => {
-    const { discriminator } = new CodecTrainer(TINY, { ...DEFAULT_RECIPE, ...RECIPE });
-    const silence = zeros([1, 2400]).requiresGrad_();
-    const fake = discriminator.judge(discriminator.see(silence));
-    const real = discriminator.judge(discriminator.see(zeros([1, 2400])));
-    const loss = adversarialLoss(fake).add(featureLoss(real, fake));
-    loss.backward();
-    expect(Number.isFinite(loss.item())).toBe(true);
-    expect(silence.grad!.toFloat32Array().every(Number.isFinite)).toBe(true);
+  it('bounds a spike, lets quiet steps be quiet and names a loss that is not finite', () => {
+    const gradient = new UnitGradient();
+    const output = tensor([1, 1], [1, 2]).requiresGrad_();
+    const norms = [1, 1, 1000, 0.1].map((scale) => gradient.of(output.sum().mul(scale), output).norm().item());
+    expect(Math.max(...norms)).toBeLessThanOrEqual(1.0001);
+    expect(norms[2]).toBeCloseTo(1, 4);
+    expect(norms[3]).toBeLessThan(0.1);
+    expect(() => gradient.of(output.sum().mul(NaN), output)).toThrow("the codec's spectral loss is not finite");
   });
 });
 
-describe('the balancer', () => {
-  it('gives each loss its share of the gradient, whatever its scale', () => {
-    const output = tensor([1, 2, 3, 4], [1, 4]).requiresGrad_();
-    const losses = [
-      { name: 'a', share: 1, loss: output.narrow(1, 0, 2).sum().mul(1e6) },
-      { name: 'b', share: 3, loss: output.narrow(1, 2, 2).sum().mul(1e-6) },
-    ];
-    const got = new Balancer().gradient(output, losses).toFloat32Array();
-    [1, 1, 3, 3].forEach((share, i) => expect(got[i]).toBeCloseTo(share / Math.SQRT2, 5));
+describe('the pitch loss', () => {
+  const hertz = 160;
+  const tone = Float32Array.from({ length: 2 * 4800 }, (_, n) =>
+    [1, 2, 3].reduce((sum, k) => sum + 0.1 * Math.sin((2 * Math.PI * k * hertz * n) / 8000), 0),
+  );
+  const loss = new PitchLoss(TINY);
+  const at = (octaves: number) => scope(() => loss.forward(full([2, 80], octaves), tone).item());
+
+  it('is the distance in octaves where there is a pitch', () => {
+    const right = octavesOf(hertz);
+    expect(at(right)).toBeLessThan(0.01);
+    for (const off of [-0.5, 0.25]) expect(Math.abs(at(right + off) - Math.abs(off))).toBeLessThan(0.01);
   });
 
-  it('bounds a spike by its share and names a loss that is not finite', () => {
-    const balancer = new Balancer();
-    const output = tensor([1, 1], [1, 2]).requiresGrad_();
-    for (const scale of [1, 1, 1000]) {
-      const gradient = balancer.gradient(output, [{ name: 'a', share: 2, loss: output.sum().mul(scale) }]);
-      expect(gradient.norm().item()).toBeLessThanOrEqual(2.0001);
-    }
-    const broken = [{ name: 'spectral', share: 1, loss: output.sum().mul(NaN) }];
-    expect(() => balancer.gradient(output, broken)).toThrow('the gradient of the spectral loss is not finite');
+  it('barely counts frames without one', () => {
+    // The second row is silent: its frames, octave 1, weigh a hundredth of those of the tone.
+    const half = tone.map((x, n) => (n < 4800 ? x : 0));
+    const octaves = cat([full([1, 80], octavesOf(hertz)), full([1, 80], 1)]);
+    expect(loss.forward(octaves, half).item()).toBeLessThan(0.03);
   });
 });
 
 describe('trainCodec', () => {
   it('fits the analysis, lowers the held-out loss and writes a codec that speaks', async () => {
     const lines: string[] = [];
-    const early = await train('learns', { steps: 2, adversarialFrom: 100, averageDecay: 0 });
-    const late = await train('learns', { steps: 60, adversarialFrom: 100, averageDecay: 0, learningRate: 5e-3 }, {
+    const early = await train('learns', { steps: 2, averageDecay: 0 });
+    const late = await train('learns', { steps: 60, averageDecay: 0, learningRate: 5e-3 }, {
       logEverySteps: 20,
       log: (line: string) => lines.push(line),
     }); // prettier-ignore
@@ -181,7 +163,7 @@ describe('trainCodec', () => {
     codec.free();
   });
 
-  it('resumes to the same weights, bit for bit, discriminators, noise and data included', async () => {
+  it('resumes to the same weights, bit for bit, noise, sources and data included', async () => {
     await train('whole');
     const stop = new AbortController();
     const stopAfter = (steps: number) => {
@@ -196,6 +178,17 @@ describe('trainCodec', () => {
     }
   });
 
+  it('writes the averaged weights, the noise softer than it was learned', async () => {
+    await train('soft', { steps: 3 });
+    const { tensors } = readSafetensors(join(directory, 'soft', 'checkpoint.safetensors'));
+    const learned = toFloat32(tensors.get('average.output.bias')!);
+    const written = readMelCodecFiles(join(directory, 'soft')).decoder!.get('output.bias')!.values;
+    const bins = TINY.fftSize / 2 + 1;
+    written.forEach((bias, i) =>
+      expect(bias - learned[i]).toBeCloseTo(i >= 2 * bins && i < 3 * bins ? Math.log(0.6) : 0, 5),
+    );
+  });
+
   it('never changes a fitted analysis', async () => {
     await train('frozen', { steps: 1 });
     const before = readMelCodecFiles(join(directory, 'frozen'));
@@ -205,11 +198,7 @@ describe('trainCodec', () => {
 
   it('leaves no tensors behind from step to step', async () => {
     const counts: number[] = [];
-    await train(
-      'memory',
-      { steps: 9, adversarialFrom: 0 },
-      { logEverySteps: 1, log: () => counts.push(liveTensors()) },
-    );
+    await train('memory', { steps: 9 }, { logEverySteps: 1, log: () => counts.push(liveTensors()) });
     // Earlier tests' tensors may be collected meanwhile, so the count may fall.
     expect(counts.at(-1)).toBeLessThanOrEqual(counts[1]);
   });

@@ -70,10 +70,6 @@ describe('codec training that is killed', () => {
     steps: 40,
     batchSize: 2,
     cropFrames: 10,
-    adversarialFrom: 8,
-    adversarialLead: 4,
-    adversarialRamp: 8,
-    discriminator: { fftSizes: [128, 256], width: 16, layers: 1, scores: 2 },
   };
   const start = (out: string, resume: boolean) =>
     spawn(process.execPath, [script, directory, out, JSON.stringify(TINY), JSON.stringify(recipe), String(resume)], {
