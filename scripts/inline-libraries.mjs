@@ -31,6 +31,9 @@ const LIBRARIES = {
   'wasm-media-encoders': 'media-encoders.js',
 };
 
+/** Of these, what is used; Vorbis's encoder alone would be 600 KB. */
+const USED = { 'wasm-media-encoders': ['createMp3Encoder'] };
+
 /** What two of them read from beside themselves; Opus's second build is for processors of before 2008. */
 const BINARIES = ['@evan/opus/wasm/simd.wasm', 'libflacjs/dist/libflac.min.js.mem'];
 
@@ -61,10 +64,20 @@ export ${declaration} JSON.parse(brotliDecompressSync(readFileSync(${place})).to
   return { code, moduleType: 'js' };
 }
 
+/** Entries of which only a part is used: a module that exports that part, so that the rest is dropped. */
+const keepUsed = {
+  name: 'keep-used',
+  resolveId: (id, importer) => (USED[id] && importer === undefined ? `used:${id}` : null),
+  load(id) {
+    const specifier = id.startsWith('used:') ? id.slice('used:'.length) : undefined;
+    return specifier ? `export { ${USED[specifier].join(', ')} } from '${specifier}';` : null;
+  },
+};
+
 async function bundle(format, extension) {
   const entries = Object.entries(LIBRARIES).filter(([, file]) => file.endsWith(extension));
   const input = Object.fromEntries(entries.map(([specifier, file]) => [file.slice(0, -extension.length), specifier]));
-  const build = await rolldown({ input, platform: 'node', cwd: root, plugins: [compressTables(format)] });
+  const build = await rolldown({ input, platform: 'node', cwd: root, plugins: [keepUsed, compressTables(format)] });
   const { output } = await build.write({
     dir: folder,
     format,
