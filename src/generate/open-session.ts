@@ -36,6 +36,8 @@ export async function openSession(
   options: OpenSessionOptions = {},
 ): Promise<Session> {
   const { weights: type = 'q8_0', threads = defaultThreads(countWeights(config)), device = 'cpu', source } = options;
+  // Whoever asks for exact weights compares with another engine, which rounds no keys and values either.
+  const { cacheType = type === 'f32' ? 'f32' : 'f16' } = options;
   checkWeightType(type);
   const ggml = openGgml();
   const backend = ggml.backend(device, { threads });
@@ -44,7 +46,7 @@ export async function openSession(
       file instanceof GgufFile
         ? await loadPackedWeights({ ggml, backend }, config, file)
         : await loadWeights({ ggml, backend }, config, file, type, source);
-    return new Session({ ggml, backend, weights, config }, options);
+    return new Session({ ggml, backend, weights, config }, { ...options, cacheType });
   } catch (error) {
     backend.free();
     throw error;

@@ -10,7 +10,7 @@ const FIRST_SLOTS = 2;
 const FIRST_POSITIONS = 512;
 
 export interface SessionOptions {
-  /** Element type of the key and value cache (default f16). */
+  /** Element type of the key and value cache (default f16; openSession() takes f32 with float32 weights). */
   cacheType?: CacheType;
   /** Streams that may be open at once; memory grows with those that are. */
   maxStreams?: number;

@@ -76,12 +76,17 @@ def smallest_margin(model, embeddings, count):
     return least
 
 
-def make(name, settings, decodes, encodes):
-    model = EncodecModel(EncodecConfig(**settings)).eval()
+def build(name):
+    model = EncodecModel(EncodecConfig(**CONFIGS[name][0])).eval()
     with torch.no_grad():
         for key, p in [*model.named_parameters(), *model.named_buffers()]:
             if p.requires_grad or key.endswith(".embed"):
                 p.copy_(hashed(key, p.shape))
+    return model
+
+
+def make(name, decodes, encodes):
+    model = build(name)
     (OUT / f"{name}.json").write_text(model.config.to_json_string(use_diff=False))
     names = {k: list(v.shape) for k, v in model.state_dict().items()}
     (OUT / f"{name}.names.json").write_text(json.dumps(names, separators=(",", ":")) + "\n")
@@ -106,4 +111,4 @@ if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     with torch.no_grad():
         for name in sys.argv[1:] or CONFIGS:
-            make(name, *CONFIGS[name])
+            make(name, *CONFIGS[name][1:])

@@ -50,9 +50,9 @@ def text(case, length, vocab):
     return [0, *(4 + ((hash_uniform(f"{case}.text", length - 2) + 1) / 2 * (vocab - 4)).astype(int)).tolist(), 2]
 
 
-def build(module, config):
+def build(module, config, gains={}):
     model = module.SpeechLlamaForCausalLM(module.SpeechLlamaConfig(**config)).eval()
-    fill(model)
+    fill(model, gains)
     return model
 
 

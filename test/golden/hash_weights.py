@@ -9,9 +9,11 @@ with scale and offset by name:
 
     *.bias                                         scale 0.1            offset 0
     *norm.weight, *_ln.weight, *layernorm.weight   scale 0.1            offset 1
-    eos_head.weight                                scale eos_gain * sqrt(3 / C)
+    eos_head.weight                                scale 0.5 * sqrt(3 / C)
     model.embed_tokens.weight                      scale sqrt(3)
     any other [out, in]                            scale sqrt(3 / in)
+
+A golden may multiply the scale of tensors that it names by gains.
 """
 
 import numpy as np
@@ -36,22 +38,22 @@ def hash_uniform(name: str, count: int) -> np.ndarray:
     return (x >> np.uint32(8)).astype(np.float64) / 2**23 - 1
 
 
-def scale_and_offset(name: str, shape, eos_gain: float):
+def scale_and_offset(name: str, shape):
     if name.endswith(".bias"):
         return 0.1, 0.0
     if name.endswith(("norm.weight", "_ln.weight")):
         return 0.1, 1.0
     if name == "eos_head.weight":
-        return eos_gain * (3 / shape[1]) ** 0.5, 0.0
+        return 0.5 * (3 / shape[1]) ** 0.5, 0.0
     if name == "model.embed_tokens.weight":
         return 3**0.5, 0.0
     return (3 / shape[1]) ** 0.5, 0.0
 
 
-def fill(model, eos_gain: float = 0.5) -> None:
-    """Overwrites every parameter of the released model by hashed values."""
+def fill(model, gains={}) -> None:
+    """Overwrites every parameter of the released model by hashed values; gains by tensor name."""
     with torch.no_grad():
         for name, p in model.named_parameters():
-            scale, offset = scale_and_offset(name, p.shape, eos_gain)
-            values = (offset + scale * hash_uniform(name, p.numel())).astype(np.float32)
+            scale, offset = scale_and_offset(name, p.shape)
+            values = (offset + gains.get(name, 1.0) * scale * hash_uniform(name, p.numel())).astype(np.float32)
             p.copy_(torch.from_numpy(values).reshape(p.shape))

@@ -26,9 +26,9 @@ sys.path.insert(0, sys.argv[1])
 warnings.filterwarnings("ignore")
 import torch
 from safetensors.torch import save_file
-from transformers import EncodecConfig, EncodecFeatureExtractor, EncodecModel, RobertaTokenizer, logging
+from transformers import EncodecFeatureExtractor, RobertaTokenizer, logging
 from sled import sled
-from encodec import CONFIGS, hashed, signal
+from encodec import build, signal
 from hash_weights import fill, hash_uniform
 
 logging.set_verbosity_error()
@@ -51,12 +51,8 @@ CASES = {  # script, seed, guidance, batches of (texts, prompt texts, signal len
 
 
 def build_codec():
-    settings, _, _ = CONFIGS["tiny"]
-    codec = EncodecModel(EncodecConfig(**settings)).eval()
-    for key, p in [*codec.named_parameters(), *codec.named_buffers()]:
-        if p.requires_grad or key.endswith(".embed"):
-            p.copy_(hashed(key, p.shape))
-    return codec, EncodecFeatureExtractor(feature_size=1, sampling_rate=settings["sampling_rate"])
+    codec = build("tiny")
+    return codec, EncodecFeatureExtractor(feature_size=1, sampling_rate=codec.config.sampling_rate)
 
 
 def run_batch(model, tokenizer, codec, processor, script, batch, readings, probe=None):

@@ -10,11 +10,8 @@ import { parseConfig, type SledConfig } from '../../../src/model/config.js';
 import { fromFloat32, readSafetensors, toFloat32, type SafetensorsArray } from '../../../src/model/safetensors.js';
 import { hashWeights } from '../../golden/hash-weights.js';
 
-const golden = new URL('../../golden/', import.meta.url);
-/** Tiny networks, which the fast tests use, and the released size. */
-const SIZES = { tiny: new URL('generation/', golden), full: new URL('full-size/', golden) };
-type Size = keyof typeof SIZES;
-const json = (name: string, size: Size) => JSON.parse(readFileSync(new URL(name, SIZES[size]), 'utf8'));
+const goldenFolder = new URL('../../golden/generation/', import.meta.url);
+const json = (name: string) => JSON.parse(readFileSync(new URL(name, goldenFolder), 'utf8'));
 
 /** What generation.py writes about a case. */
 export interface GoldenCase {
@@ -26,41 +23,37 @@ export interface GoldenCase {
   stopped: boolean;
 }
 
-export const casesOf = (size: Size): Record<string, GoldenCase> => json('cases.json', size);
-export const goldenCases = casesOf('tiny');
+export const goldenCases: Record<string, GoldenCase> = json('cases.json');
 
-export const goldenConfig = (name: string, size: Size = 'tiny'): SledConfig =>
-  parseConfig(json('configs.json', size)[name], 'configs.json');
+export const goldenConfig = (name: string): SledConfig => parseConfig(json('configs.json')[name], 'configs.json');
 
-/** The checkpoint of a case: hashed weights, and the end-of-speech weight it carries. */
-export function hashedCheckpoint(config: SledConfig, endHead?: Float32Array): Map<string, SafetensorsArray> {
+/** The checkpoint of a case: hashed weights, with their gains by name, and the end-of-speech weight it carries. */
+export function hashedCheckpoint(
+  config: SledConfig,
+  endHead?: Float32Array,
+  gains: Readonly<Record<string, number>> = {},
+): Map<string, SafetensorsArray> {
   const tensors = new Map<string, SafetensorsArray>();
   for (const { released, shape } of parameterTable(config))
-    tensors.set(released, fromFloat32(hashWeights(released, shape), shape));
+    tensors.set(released, fromFloat32(hashWeights(released, shape, gains[released]), shape));
   if (endHead) tensors.set('eos_head.weight', fromFloat32(endHead, [1, config.width]));
   return tensors;
 }
 
 /** A case with its arrays. */
-export function loadGolden(name: string, size: Size = 'tiny') {
-  const golden = casesOf(size)[name];
-  const { tensors } = readSafetensors(fileURLToPath(new URL(`${name}.safetensors`, SIZES[size])));
+export function loadGolden(name: string) {
+  const golden = goldenCases[name];
+  const { tensors } = readSafetensors(fileURLToPath(new URL(`${name}.safetensors`, goldenFolder)));
   const floats = (key: string) => toFloat32(tensors.get(key)!);
   const integers = (key: string) => [...new Int32Array(tensors.get(key)!.bytes.buffer)];
-  const config = goldenConfig(golden.config, size);
+  const config = goldenConfig(golden.config);
   return { ...golden, config, ids: integers('input_ids'), floats, integers, tensors };
 }
 
 export type Golden = ReturnType<typeof loadGolden>;
 
-/** The full-size goldens' end-of-speech weight [1, C]: one for all of them. */
-export function fullSizeEndHead(): Float32Array {
-  const { tensors } = readSafetensors(fileURLToPath(new URL('eos-head.safetensors', SIZES.full)));
-  return toFloat32(tensors.get('eos_head.weight')!);
-}
-
-/** Everything in float32, so that only the order of sums differs from the released code's. */
-export const EXACT: OpenSessionOptions = { weights: 'f32', cacheType: 'f32', threads: 1 };
+/** Everything in float32, the cache of keys and values with it, so that only the order of sums differs from the released code's. */
+export const EXACT: OpenSessionOptions = { weights: 'f32', threads: 1 };
 
 export const openGolden = ({ config, floats }: Golden, options: OpenSessionOptions = EXACT): Promise<Session> =>
   openSession(config, hashedCheckpoint(config, floats('eos_head.weight')), options);
