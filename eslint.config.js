@@ -30,6 +30,7 @@ export default defineConfig(
         fetch: 'readonly',
         performance: 'readonly',
         setTimeout: 'readonly',
+        AbortController: 'readonly',
         require: 'readonly',
         module: 'readonly',
       },

@@ -34,7 +34,7 @@ export const RELEASED_FLAGS: readonly ReleasedFlag[] = [
   { released: '--eval_manifest', ours: 'train --held-out', note: 'the same' },
   { released: '--max_train_samples --max_eval_samples', ours: '-', note: 'head of the manifest' },
   { released: '--pad_to_multiple_of', ours: '-', note: 'every layout is of one sample; padding changes nothing' },
-  { released: '--dataloader_num_workers --dataloader_pin_memory', ours: '-', note: 'codes are read, not computed' },
+  { released: '--dataloader_num_workers --dataloader_pin_memory', ours: 'train --prefetch', note: 'codes are read, not computed; one thread' },
   { released: '--remove_unused_columns --label_names', ours: '-', note: 'of the Hugging Face trainer alone' },
   { released: '--group_by_speech_length', ours: 'training.groupSize', note: 'utterances sorted by length together' },
   { released: '--do_train --do_eval', ours: 'train --held-out', note: 'evaluates where it is given' },

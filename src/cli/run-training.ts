@@ -25,6 +25,7 @@ export interface TrainFlags {
   codec?: string;
   sample?: string[];
   threads?: number;
+  prefetch?: number;
   /** The ranks that train together. */
   group?: GroupOptions;
   dryRun?: boolean;

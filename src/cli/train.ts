@@ -40,6 +40,7 @@ export function trainCommand(world: World): Command {
     .option('--sample <text...>', 'sentences to speak at every checkpoint; needs --codec')
     .option('--processes <number>', 'processes on this machine, one thread each, that train together', integer(1, 512))
     .option('--timeout <seconds>', 'how long a process waits for the others', number(1, 86_400), 600)
+    .option('--prefetch <steps>', 'steps whose data a thread lays out ahead; 0 for none', integer(0, 1000), 4)
     .option('--dry-run', 'try the largest batch, say how long training would take, and write nothing')
     .addOption(threadsOption())
     .addOption(quietOption())

@@ -18,6 +18,8 @@ export interface Dataset {
   readonly latentDim: number;
   /** Frames of each sample. */
   readonly frames: Int32Array;
+  /** With what another thread opens the same samples; absent where only this thread has them. */
+  readonly origin?: { folder: string; maxPositions: number };
   sample(index: number): Sample;
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CheckpointError } from '../model/errors.js';
 import { readSafetensors, toFloat32 } from '../model/safetensors.js';
 import { readArrowLayout, readBytes, type ArrowLayout, type ColumnRegions } from './arrow-file.js';
@@ -49,7 +49,8 @@ export function openShards(folder: string, { maxPositions = Infinity }: OpenShar
       );
   });
   const rows = shards.map((shard) => rowsOf(shard, maxPositions));
-  const dataset = new ShardFiles(shards, rows, infos[0], codebooksOf(folder, infos[0]));
+  const origin = { folder: resolve(folder), maxPositions };
+  const dataset = new ShardFiles(shards, rows, infos[0], codebooksOf(folder, infos[0]), origin);
   if (dataset.length === 0) throw new CheckpointError(`${folder}: no utterance of at most ${maxPositions} positions`);
   return dataset;
 }
@@ -133,6 +134,7 @@ class ShardFiles implements ShardDataset {
     private readonly kept: readonly { rows: Uint32Array; frames: Int32Array }[],
     readonly info: ShardInfo,
     private readonly codebooks: Float32Array | null,
+    readonly origin: { folder: string; maxPositions: number },
   ) {
     this.latentDim = info.latentDim;
     for (const { rows } of kept) this.starts.push(this.starts[this.starts.length - 1] + rows.length);
@@ -159,7 +161,7 @@ class ShardFiles implements ShardDataset {
         text: text('text'),
         tokens: new Int32Array(bytes('tokens', 4).buffer),
         frames,
-        copyLatents: (out, offset) => this.writeLatents(speech, out, offset),
+        copyLatents: (out, offset) => whole(path, () => this.writeLatents(speech, out, offset)),
         spoken: ends.length > 0 ? spokenTokens(ends, frames, this.info.hopLength) : null,
       };
     });

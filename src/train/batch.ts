@@ -1,7 +1,7 @@
 import { tensor, type Tensor } from '@sled-tts/torch';
 import type { SledConfig } from '../model/config.js';
-import { planPositions } from '../model/turn-plan.js';
 import type { Sample } from '../data/sample.js';
+import { layOutBatch, type AlignmentLayout, type BatchLayout } from './batch-layout.js';
 
 /** Letters: B samples, S positions (padded on the right), D latent, M real frames, M' frames whose text is known. */
 export interface TrainingBatch {
@@ -36,117 +36,32 @@ export interface Alignment {
   spoken: Tensor;
 }
 
-interface Row {
-  sample: Sample;
-  tokens: ArrayLike<number>;
-  /** [S_b]: planPositions */
-  source: Int32Array;
-  /** False when guidance dropout took the text. */
-  hasText: boolean;
-}
+/** Lays samples out, as `layOutBatch` does, in tensors. */
+export const makeBatch = (
+  samples: readonly Sample[],
+  dropText: readonly boolean[],
+  config: SledConfig,
+): TrainingBatch => toTensors(layOutBatch(samples, dropText, config), config);
 
-/**
- * Lays samples out in sequence order and pads them on the right.
- * @param dropText per sample: its text becomes the single token `</s>` (classifier-free guidance)
- */
-export function makeBatch(samples: readonly Sample[], dropText: readonly boolean[], config: SledConfig): TrainingBatch {
-  const rows = samples.map((sample, b): Row => {
-    const tokens = dropText[b] ? [config.eosId] : sample.tokens;
-    return { sample, tokens, source: planPositions(tokens.length, sample.frames, config), hasText: !dropText[b] };
-  });
-  const B = rows.length;
-  const S = Math.max(...rows.map(({ source }) => source.length));
-  const M = rows.reduce((sum, { sample }) => sum + sample.frames, 0);
-  const layout = layOut(rows, S, M, config.latentDim);
+/** The tensors of a batch that was laid out. */
+export function toTensors(layout: BatchLayout, { latentDim: D }: SledConfig): TrainingBatch {
+  const { samples: B, frames: M, positions } = layout;
+  const S = positions / B;
   return {
     tokens: tensor(layout.tokens, [B, S]),
-    latents: tensor(layout.latents, [B, S, config.latentDim]),
-    isFrame: tensor(layout.isFrame, [B, S]).to('bool'),
+    latents: tensor(layout.latents, [B, S, D]),
+    isFrame: tensor(layout.isFrame, [B, S], 'bool'),
     predictors: tensor(layout.predictors, [M]),
-    targets: tensor(layout.targets, [M, config.latentDim]),
+    targets: tensor(layout.targets, [M, D]),
     endPositions: tensor(layout.endPositions, [M + B]),
     endLabels: tensor(layout.endLabels, [M + B]),
-    alignment: rows.some(({ sample, hasText }) => sample.spoken && hasText) ? alignmentMasks(rows, S, layout) : null,
+    alignment: layout.alignment && alignmentTensors(layout.alignment, S),
     frames: M,
-    positions: B * S,
+    positions,
   };
 }
 
-type Layout = ReturnType<typeof layOut>;
-
-function layOut(rows: readonly Row[], S: number, M: number, D: number) {
-  const B = rows.length;
-  const tokens = new BigInt64Array(B * S);
-  const isFrame = new Uint8Array(B * S);
-  const latents = new Float32Array(B * S * D);
-  const targets = new Float32Array(M * D);
-  const predictors = new BigInt64Array(M);
-  const endPositions = new BigInt64Array(M + B);
-  const endLabels = new Float32Array(M + B);
-  let frame = 0;
-  rows.forEach(({ sample, tokens: text, source }, b) => {
-    sample.copyLatents(targets, frame * D);
-    const firstFrame = frame;
-    let last = 0;
-    source.forEach((from, s) => {
-      const position = b * S + s;
-      if (from < text.length) tokens[position] = BigInt(text[from]);
-      else {
-        isFrame[position] = 1;
-        const at = (firstFrame + from - text.length) * D;
-        latents.set(targets.subarray(at, at + D), position * D);
-        predictors[frame] = endPositions[frame + b] = BigInt(position - 1);
-        frame++;
-        last = position;
-      }
-    });
-    endPositions[frame + b] = BigInt(last);
-    endLabels[frame + b] = 1;
-  });
-  return { tokens, isFrame, latents, targets, predictors, endPositions, endLabels };
-}
-
-function alignmentMasks(rows: readonly Row[], S: number, { predictors }: Layout): Alignment {
-  const aligned: bigint[] = [];
-  const causal: Float32Array[] = [];
-  const spokenMasks: Float32Array[] = [];
-  let frame = 0;
-  rows.forEach(({ sample, tokens, source, hasText }, b) => {
-    const positionOf = textPositions(tokens.length, source);
-    for (let t = 0; t < sample.frames; t++, frame++) {
-      if (!hasText || !sample.spoken) continue;
-      const predictor = Number(predictors[frame]) - b * S;
-      const mask = new Float32Array(S).fill(-1e9);
-      let known = false;
-      for (let token = sample.spoken[2 * t]; token < sample.spoken[2 * t + 1]; token++)
-        if (positionOf[token] <= predictor) {
-          mask[positionOf[token]] = 0;
-          known = true;
-        }
-      if (!known) continue;
-      aligned.push(BigInt(frame));
-      spokenMasks.push(mask);
-      causal.push(new Float32Array(S).fill(-1e9, predictor + 1));
-    }
-  });
+function alignmentTensors({ aligned, causal, spoken }: AlignmentLayout, S: number): Alignment {
   const shape = [aligned.length, S];
-  return {
-    aligned: tensor(BigInt64Array.from(aligned), [aligned.length]),
-    causal: tensor(join(causal, S), shape),
-    spoken: tensor(join(spokenMasks, S), shape),
-  };
-}
-
-function textPositions(length: number, source: Int32Array): Int32Array {
-  const positions = new Int32Array(length);
-  source.forEach((from, s) => {
-    if (from < length) positions[from] = s;
-  });
-  return positions;
-}
-
-function join(rows: Float32Array[], width: number): Float32Array {
-  const joined = new Float32Array(rows.length * width);
-  rows.forEach((row, i) => joined.set(row, i * width));
-  return joined;
+  return { aligned: tensor(aligned), causal: tensor(causal, shape), spoken: tensor(spoken, shape) };
 }

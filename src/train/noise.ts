@@ -1,5 +1,6 @@
 import { cat, Generator, manualSeed, rand, randn, type Tensor } from '@sled-tts/torch';
 import { Random } from '../data/random.js';
+import { STREAMS } from './random-streams.js';
 
 /** Noise of a part of a step. Letters: M real frames, N noise, D latent. */
 export interface StepNoise {
@@ -17,9 +18,6 @@ export interface NoiseOptions {
   /** Each utterance's deviation is drawn from [0, this). */
   latentNoise: number;
 }
-
-/** Names of the streams of random numbers beside each other. */
-const STREAMS = { guidance: 1, noise: 2, dropout: 3 };
 
 /** 53 bits that name a stream of libtorch's. */
 function seedOf(...key: number[]): number {
@@ -52,12 +50,6 @@ export function drawNoise(places: readonly number[], frames: readonly number[], 
     noise: [all.select(0, 0), all.select(0, 1)],
     inputNoise: inputs.length > 0 ? cat(inputs, 0) : null,
   };
-}
-
-/** Whether each place of the step's batch loses its text (classifier-free guidance). */
-export function dropTexts(count: number, rate: number, { seed, step }: { seed: number; step: number }): boolean[] {
-  const random = new Random(seed, STREAMS.guidance, step);
-  return Array.from({ length: count }, () => random.uniform() < rate);
 }
 
 /** Seeds dropout for one part of a step. */

@@ -14,7 +14,7 @@ export interface Scalars {
   frames: number;
   /** Positions computed, padding included. */
   positions: number;
-  /** Seconds before the device had something to compute: reading and laying out. */
+  /** Of the step's time, the seconds in which nothing could be computed because its data was not there. */
   waiting: number;
 }
 
@@ -40,7 +40,9 @@ export class Progress {
     if (this.steps === 0) return;
     const elapsed = (performance.now() - this.started) / 1000;
     const mean = Object.fromEntries(Object.entries(this.sums).map(([key, sum]) => [key, sum / this.steps]));
-    const { energy, end, alignment, gradient, rate, frames, waiting } = mean;
+    const { energy, end, alignment, gradient, rate } = mean;
+    const perSecond = (mean.frames * this.steps) / elapsed;
+    const waiting = (mean.waiting * this.steps) / elapsed;
     const parts = [
       `step ${String(step).padStart(7)}`,
       `epoch ${String(epoch).padStart(3)}`,
@@ -49,13 +51,13 @@ export class Progress {
       ...(alignment === undefined ? [] : [`alignment ${alignment.toFixed(4)}`]),
       `gradient ${gradient.toFixed(3).padStart(6)}`,
       `rate ${rate.toFixed(3)}`,
-      `${Math.round((frames * this.steps) / elapsed).toString().padStart(6)} frames/s`, // prettier-ignore
-      `waiting ${((100 * waiting * this.steps) / elapsed).toFixed(1)} %`,
+      `${Math.round(perSecond).toString().padStart(6)} frames/s`,
+      `waiting ${(100 * waiting).toFixed(1)} %`,
       ...(skipped > 0 ? [`skipped ${skipped}`] : []),
       `${(seconds / 60).toFixed(1).padStart(6)} min`,
     ];
     this.write(parts.join('  '));
-    this.scalars({ ...(mean as unknown as Scalars), frames: (frames * this.steps) / elapsed }, step);
+    this.scalars({ ...(mean as unknown as Scalars), frames: perSecond, waiting }, step);
     [this.sums, this.steps, this.started] = [{}, 0, performance.now()];
   }
 

@@ -1,15 +1,15 @@
 import { autocast, clipGradNorm, noGrad, op, scope, type Tensor } from '@sled-tts/torch';
-import { splitBatch } from '../data/batches.js';
 import type { Dataset } from '../data/sample.js';
-import { makeBatch, type TrainingBatch } from './batch.js';
+import { toTensors, type TrainingBatch } from './batch.js';
 import type { LoopState } from './checkpoint.js';
 import { countsOf, losses, type Counts } from './loss.js';
 import type { Sled } from './network.js';
-import { drawNoise, dropTexts, seedDropout, type StepNoise } from './noise.js';
+import { drawNoise, seedDropout, type StepNoise } from './noise.js';
 import type { Optimizer } from './optimizer.js';
 import type { Parameters } from './parameters.js';
 import type { Scalars } from './progress.js';
 import type { Ranks } from './ranks.js';
+import { layOutStep, type PartLayout } from './step-layout.js';
 import { scheduleFactor, type TrainingConfig } from './training-config.js';
 
 /** What a step changes. */
@@ -35,20 +35,21 @@ const USUAL_OVER = 50;
  * One update from a batch of which this rank computes its share; all ranks end with the same weights. Losses are
  * averaged over the real frames of all parts and ranks. A step whose gradients are not finite, or far above the usual,
  * changes no weights.
- * @param indices the whole step's batch, the same on every rank
- * @param stop whether this rank wants to stop; one is enough
+ * @param laidOut this rank's parts; null where it wants to stop: one rank is enough
+ * @param waited seconds that passed until they were laid out
  * @returns null when the ranks agreed to stop instead
  */
 export function trainStep(
   run: Run,
-  { data, indices, training, ranks, stop }: { data: Dataset; indices: readonly number[]; training: TrainingConfig; ranks: Ranks; stop: boolean }, // prettier-ignore
+  { laidOut, waited, training, ranks }: { laidOut: PartLayout[] | null; waited: number; training: TrainingConfig; ranks: Ranks }, // prettier-ignore
 ): (Scalars & { skipped: boolean }) | null {
   const { model, optimizer, loop } = run;
   return scope(() => {
     const start = performance.now();
-    const parts = stop ? [] : layOutParts(data, indices, model, { training, step: loop.step, ranks });
-    const waiting = (performance.now() - start) / 1000;
-    const { counts, positions, stopping } = agree(ranks, parts, stop);
+    const batches = (laidOut ?? []).map(({ layout }) => toTensors(layout, model.config));
+    const waiting = waited + (performance.now() - start) / 1000;
+    const parts = (laidOut ?? []).map((part, i) => withNoise(part, batches[i], model, { training, step: loop.step }));
+    const { counts, positions, stopping } = agree(ranks, parts, laidOut === null);
     if (stopping) return null;
     const sums = backward(model, parts, { training, counts, step: loop.step, ranks });
     const gradient = clipGradNorm([...model.parameters.values()], training.clip);
@@ -69,10 +70,14 @@ export function tryStep(
   { data, indices, training, ranks }: { data: Dataset; indices: readonly number[]; training: TrainingConfig; ranks: Ranks }, // prettier-ignore
 ): void {
   scope(() => {
-    const parts = layOutParts(data, indices, model, { training, step: loop.step, ranks });
+    const { step } = loop;
+    const options = { ...training, model: model.config, rank: ranks.rank, size: ranks.size };
+    const parts = layOutStep(data, { step, indices }, options).map((part) =>
+      withNoise(part, toTensors(part.layout, model.config), model, { training, step }),
+    );
     const alone = { ...ranks, gradients: null, sum: (values: readonly number[]) => [...values] };
     const { counts } = agree(alone, parts, false);
-    backward(model, parts, { training, counts, step: loop.step, ranks: alone });
+    backward(model, parts, { training, counts, step, ranks: alone });
   });
 }
 
@@ -82,27 +87,15 @@ interface PartOptions {
   ranks: Ranks;
 }
 
-/** This rank's parts of a step; those without an utterance are left out. */
-function layOutParts(
-  data: Dataset,
-  indices: readonly number[],
+function withNoise(
+  { number, places, frames }: PartLayout,
+  batch: TrainingBatch,
   { config }: Sled,
-  { training, step, ranks }: PartOptions,
-): Part[] {
-  const { seed, latentNoise, microBatches } = training;
-  const dropText = dropTexts(indices.length, config.guidanceDropout, { seed, step });
-  const all = splitBatch(indices, data.frames, ranks.size * microBatches);
-  return all
-    .map((places, number) => ({ places, number }))
-    .slice(ranks.rank * microBatches, (ranks.rank + 1) * microBatches)
-    .filter(({ places }) => places.length > 0)
-    .map(({ places, number }) => {
-      const samples = places.map((place) => data.sample(indices[place]));
-      const batch = makeBatch(samples, places.map((place) => dropText[place]), config); // prettier-ignore
-      const { noiseDim, latentDim } = config;
-      const options = { seed, step, noiseDim, latentDim, latentNoise };
-      return { number, batch, noise: drawNoise(places, samples.map(({ frames }) => frames), options) }; // prettier-ignore
-    });
+  { training, step }: Omit<PartOptions, 'ranks'>,
+): Part {
+  const { seed, latentNoise } = training;
+  const { noiseDim, latentDim } = config;
+  return { number, batch, noise: drawNoise(places, frames, { seed, step, noiseDim, latentDim, latentNoise }) };
 }
 
 /** The counts of all ranks together, and whether one of them wants to stop. */

@@ -4,6 +4,7 @@ import { planBatches } from '../data/batches.js';
 import type { Dataset } from '../data/sample.js';
 import type { SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
+import { openBatches } from './batch-source.js';
 import { markBest, saveCheckpoint, type LoopState } from './checkpoint.js';
 import { tryLargest, type Estimate } from './guard.js';
 import { heldOutLosses } from './held-out.js';
@@ -33,6 +34,8 @@ export interface TrainOptions {
   /** Checkpoints kept, beside the best. */
   keep?: number;
   threads?: number;
+  /** Steps whose data a thread of its own lays out ahead; 0 for none. Only for data that another thread can open. */
+  prefetch?: number;
   /** The other processes of this run; alone when absent. */
   group?: GroupOptions;
   /** Only try the largest batch and tell what training would take; writes nothing. */
@@ -83,52 +86,56 @@ export async function train(options: TrainOptions): Promise<LoopState> {
   };
   const wantsStop = () => performance.now() > deadline || options.signal?.aborted === true;
 
-  // The largest batch first: what does not fit should be known now and not in the second night.
-  let batches = planBatches(data.frames, loop.epoch, plan);
-  const nextEpoch = () => {
-    [loop.epoch, loop.batch] = [loop.epoch + 1, 0];
-    batches = planBatches(data.frames, loop.epoch, plan);
-  };
-  if (loop.batch >= batches.length) nextEpoch();
-  const estimate = tryLargest(run, data, batches, { training, ranks });
-  if (options.dryRun) {
-    describe(run, options, { ranks, batches: batches.length, estimate }).forEach(onLine);
-    ranks.leave();
-    return loop;
-  }
-
-  while (loop.step < training.steps) {
-    const start = performance.now();
-    const scalars = trainStep(run, { data, indices: batches[loop.batch], training, ranks, stop: wantsStop() });
-    if (!scalars) break;
-    const { skipped, ...reported } = scalars;
-    loop.batch++;
-    loop.step++;
-    loop.frames += scalars.frames;
-    loop.seconds += (performance.now() - start) / 1000;
-    if (skipped) loop.skipped++;
-    if (loop.batch >= batches.length) nextEpoch();
-    badSteps = skipped ? badSteps + 1 : 0;
-    if (badSteps >= MAX_BAD_STEPS)
-      throw new CheckpointError(
-        `train: gradients were not finite, or spikes, for ${badSteps} steps up to ${loop.step}; ` +
-          'lower the rate and go on from the last checkpoint',
-      );
-    if (!skipped) progress.add(reported);
-    if (loop.step % logEvery === 0) progress.log(loop);
-    if (options.heldOut && isFirst && loop.step % evaluateEvery === 0) {
-      const heldOut = evaluate(run, options.heldOut, training, plan.maxFrames);
-      progress.evaluation(loop, heldOut);
-      if (loop.bestEnergy === 0 || heldOut.energy < loop.bestEnergy) {
-        loop.bestEnergy = heldOut.energy;
-        saved = loop.step;
-        markBest(out, await saveRun(run, options));
-      }
+  const planned = (epoch: number) => planBatches(data.frames, epoch, plan);
+  const batches = planned(loop.epoch);
+  const { seed, microBatches } = training;
+  const layout = { model, seed, microBatches, rank: ranks.rank, size: ranks.size };
+  const prefetch = options.dryRun ? 0 : (options.prefetch ?? 0);
+  const source = openBatches(data, { from: loop, plan: planned, first: batches }, { ...layout, prefetch });
+  try {
+    // The largest batch first: what does not fit should be known now and not in the second night.
+    const estimate = tryLargest(run, data, batches, { training, ranks });
+    if (options.dryRun) {
+      describe(run, options, { ranks, batches: batches.length, estimate }).forEach(onLine);
+      ranks.leave();
+      return loop;
     }
-    if (loop.step % saveEvery === 0) await save();
-    await nextTick(); // signals and timers get their turn
+
+    while (loop.step < training.steps) {
+      const start = performance.now();
+      const next = wantsStop() ? null : await source.next();
+      const waited = (performance.now() - start) / 1000;
+      const scalars = trainStep(run, { laidOut: next?.parts ?? null, waited, training, ranks });
+      if (!next || !scalars) break;
+      const { skipped, ...reported } = scalars;
+      Object.assign(loop, next.after);
+      loop.frames += scalars.frames;
+      loop.seconds += (performance.now() - start) / 1000;
+      if (skipped) loop.skipped++;
+      badSteps = skipped ? badSteps + 1 : 0;
+      if (badSteps >= MAX_BAD_STEPS)
+        throw new CheckpointError(
+          `train: gradients were not finite, or spikes, for ${badSteps} steps up to ${loop.step}; ` +
+            'lower the rate and go on from the last checkpoint',
+        );
+      if (!skipped) progress.add(reported);
+      if (loop.step % logEvery === 0) progress.log(loop);
+      if (options.heldOut && isFirst && loop.step % evaluateEvery === 0) {
+        const heldOut = evaluate(run, options.heldOut, training, plan.maxFrames);
+        progress.evaluation(loop, heldOut);
+        if (loop.bestEnergy === 0 || heldOut.energy < loop.bestEnergy) {
+          loop.bestEnergy = heldOut.energy;
+          saved = loop.step;
+          markBest(out, await saveRun(run, options));
+        }
+      }
+      if (loop.step % saveEvery === 0) await save();
+      await nextTick(); // signals and timers get their turn
+    }
+    await save();
+  } finally {
+    await source.close();
   }
-  await save();
   ranks.leave();
   return loop;
 }

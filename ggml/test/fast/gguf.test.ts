@@ -10,7 +10,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const file = (name: string) => path.join(directory, name);
 
 const weights = noise(64 * 3);
-const content: GgufContent = {
+const content = {
   metadata: {
     'general.architecture': 'sled',
     text: 'Grüße, 世界',
@@ -39,7 +39,7 @@ const content: GgufContent = {
     { name: 'q', type: 'q8_0', ne: [64, 3], data: ggml.quantize('q8_0', weights, 64) },
     { name: 'odd', type: 'i8', ne: [5], data: Int8Array.of(1, 2, 3, 4, 5) },
   ],
-};
+} satisfies GgufContent;
 
 test('metadata of every kind and tensors come back as they were written', async () => {
   const target = file('round.gguf');
