@@ -190,7 +190,7 @@ export class SledTts {
   /** Stops all streams and frees the voice. */
   async free(): Promise<void> {
     await this.#parts.session.free();
-    this.#parts.codec.free();
+    await this.#parts.codec.free();
   }
 
   async #generate(text: string, options: Omit<SpeakOptions, 'seed'>, noise: NoiseSource): Promise<Speech> {

@@ -5,6 +5,7 @@ import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import type { Tensor, TensorStorage } from './tensor.js';
 import { typeInfo, type TensorType } from './tensor-type.js';
+import { onWorker } from './worker.js';
 
 /** Offset of `buffer` in struct ggml_tensor. */
 const BUFFER_OFFSET = 8;
@@ -71,6 +72,7 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   readonly plain: boolean;
   readonly readOnly: boolean;
   readonly #pointer: Pointer;
+  readonly #mapping: FileMapping | undefined;
 
   constructor(
     readonly bufferType: BufferType,
@@ -87,6 +89,7 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
       mapping?.release();
     });
     this.#pointer = pointer;
+    this.#mapping = mapping;
     this.plain = !bufferType.interleaved;
     this.readOnly = mapping !== undefined;
   }
@@ -99,19 +102,47 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   /** zero() on a worker thread: a large buffer takes tens of milliseconds. */
   async zeroAsync(): Promise<void> {
     this.users++;
-    const { backend_buffer_clear: clear } = this.bufferType.native.ggml;
     try {
-      await new Promise<void>((resolve, reject) => {
-        clear.async(this.#pointer, 0, (error) => (error ? reject(error) : resolve()));
-      });
+      await onWorker(this.bufferType.native.ggml.backend_buffer_clear, this.#pointer, 0);
     } finally {
       this.users--;
     }
+  }
+
+  /** free() on a worker thread: giving hundreds of megabytes back to the system takes tens of milliseconds. */
+  async freeAsync(): Promise<void> {
+    if (!this.surrender()) return;
+    await onWorker(this.bufferType.native.ggml.backend_buffer_free, this.#pointer);
+    await this.#mapping?.releaseAsync();
   }
 }
 
 /** Puts `tensors` (leaves without memory) into one new buffer of `type`, zeroed by the caller. GgmlError when memory is short. */
 export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): WeightBuffer {
+  const room = roomFor(type, tensors);
+  const { backend_buft_alloc_buffer: allocate } = type.native.ggml;
+  return place(type, tensors, room, room.fits ? allocate(type.pointer, room.bytes + room.alignment) : null);
+}
+
+/** allocateTensors() that takes the memory on a worker thread: a GPU's driver can be slow to give it. */
+export async function allocateTensorsAsync(type: BufferType, tensors: readonly Tensor[]): Promise<WeightBuffer> {
+  const room = roomFor(type, tensors);
+  const { backend_buft_alloc_buffer: allocate } = type.native.ggml;
+  const pointer = room.fits ? await onWorker(allocate, type.pointer, room.bytes + room.alignment) : null;
+  return place(type, tensors, room, pointer);
+}
+
+/** Where tensors come to lie in a buffer of their own. */
+interface Room {
+  readonly alignment: number;
+  /** A tensor's distance from the aligned base. */
+  readonly offsets: readonly number[];
+  /** One alignment more is to be allocated: a buffer's base need not be aligned itself. */
+  readonly bytes: number;
+  readonly fits: boolean;
+}
+
+function roomFor(type: BufferType, tensors: readonly Tensor[]): Room {
   const { ggml } = type.native;
   const alignment = ggml.backend_buft_get_alignment(type.pointer);
   const offsets: number[] = [];
@@ -121,9 +152,16 @@ export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): W
     const size = ggml.backend_buft_get_alloc_size(type.pointer, tensor.pointer);
     bytes += Math.ceil(size / alignment) * alignment;
   }
-  const maximum = ggml.backend_buft_get_max_size(type.pointer);
-  // One alignment of slack: a buffer's base need not be aligned itself.
-  const pointer = bytes < maximum ? ggml.backend_buft_alloc_buffer(type.pointer, bytes + alignment) : null;
+  return { alignment, offsets, bytes, fits: bytes < ggml.backend_buft_get_max_size(type.pointer) };
+}
+
+function place(
+  type: BufferType,
+  tensors: readonly Tensor[],
+  { alignment, offsets, bytes }: Room,
+  pointer: Pointer | null,
+): WeightBuffer {
+  const { ggml } = type.native;
   if (!pointer) {
     throw new GgmlError(
       `allocate: ${type.name} has no ${(bytes / 2 ** 20).toFixed(1)} MiB for ${tensors.length} tensors; ` +

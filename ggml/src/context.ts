@@ -1,5 +1,5 @@
 import { Backend } from './backend.js';
-import { allocateTensors, mapTensors, type BufferType, type WeightBuffer } from './buffer.js';
+import { allocateTensors, allocateTensorsAsync, mapTensors, type BufferType, type WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
 import type { GgufFile } from './gguf/read.js';
 import { Graph } from './graph.js';
@@ -86,9 +86,13 @@ export class Context extends NativeOwner {
     if (options.zero ?? true) for (const buffer of buffers) buffer.zero();
   }
 
-  /** allocate() that zeroes the memory on a worker thread: for large caches that are made while others speak. */
-  async allocateAsync(backend: Backend): Promise<void> {
-    for (const buffer of this.#place('allocateAsync', backend, {})) await buffer.zeroAsync();
+  /** allocate() on a worker thread: what is large takes tens of milliseconds to take and to zero. */
+  async allocateAsync(backend: Backend, options: AllocateOptions = {}): Promise<void> {
+    for (const [type, tensors] of this.#unplaced('allocateAsync', backend, options)) {
+      const buffer = await allocateTensorsAsync(type, tensors);
+      this.#buffers.push(buffer);
+      if (options.zero ?? true) await buffer.zeroAsync();
+    }
   }
 
   #place(where: string, backend: Backend, options: AllocateOptions): WeightBuffer[] {
@@ -111,7 +115,7 @@ export class Context extends NativeOwner {
       const mapped = tensors.filter(stays).map((tensor) => ({ tensor, position: file.expect(tensor).position }));
       const copied = tensors.filter((tensor) => !stays(tensor));
       if (file.mapping && mapped.length > 0) this.#buffers.push(mapTensors(type, file.mapping, mapped));
-      if (copied.length > 0) this.#buffers.push(allocateTensors(type, copied));
+      if (copied.length > 0) this.#buffers.push(await allocateTensorsAsync(type, copied));
       for (const tensor of copied) await file.upload(tensor);
     }
   }
@@ -145,6 +149,15 @@ export class Context extends NativeOwner {
     for (const buffer of this.#buffers) buffer.assertIdle('free');
     super.free();
     for (const buffer of this.#buffers) buffer.free();
+  }
+
+  /** free() that gives the memory of the weights back on a worker thread. */
+  async freeAsync(): Promise<void> {
+    if (this.freed) return;
+    this.assertIdle('freeAsync');
+    for (const buffer of this.#buffers) buffer.assertIdle('freeAsync');
+    super.free();
+    await Promise.all(this.#buffers.map((buffer) => buffer.freeAsync()));
   }
 
   /** Makes one tensor by calling ggml. For the operations, which have checked everything before. */

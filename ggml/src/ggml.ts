@@ -1,40 +1,82 @@
 import { availableParallelism } from 'node:os';
 import koffi from 'koffi';
-import { Backend, listDevices, type BackendOptions, type Device } from './backend.js';
+import { Backend, listDevices, type BackendOptions, type Device, type FoundDevice } from './backend.js';
 import { Context } from './context.js';
 import { GgmlError } from './errors.js';
-import { loadNative, type Native } from './native.js';
+import { loadNative, type Native, type Pointer } from './native.js';
 import { findLibraries, gpuAdvice } from './platform.js';
-import { dequantizeWith, quantizeAsyncWith, quantizeWith, type PackedType } from './quantize.js';
+import { dequantizeAsyncWith, dequantizeWith, quantizeAsyncWith, quantizeWith, type PackedType } from './quantize.js';
 import { NE_OFFSET } from './tensor.js';
 import { TENSOR_TYPE_NAMES, TENSOR_TYPES, type TensorType } from './tensor-type.js';
+import type { CallWatcher } from './watch.js';
+import { onWorker } from './worker.js';
 
 export interface OpenOptions {
   /** Directory of ggml's shared libraries; default SLED_GGML_DIR, else the installed platform package. */
   readonly directory?: string;
+  /**
+   * Told of every native call that this thread waited for: what takes long must run on a worker thread. For benchmarks and
+   * tests, and only where ggml is not open yet; without it calls cost nothing more.
+   */
+  readonly onCall?: CallWatcher;
 }
 
 // More rarely pays for single streams, and threads wait for each other by spinning: never more than there are cores.
 const DEFAULT_THREADS = 4;
 
 let opened: Ggml | undefined;
+let opening: Promise<Ggml> | undefined;
 
 /** Loads ggml, once a process. GgmlError says when it is missing, does not load, or is another version. */
 export function openGgml(options: OpenOptions = {}): Ggml {
-  const libraries = findLibraries(options.directory);
+  const found = openLibraries(options);
+  if (found instanceof Ggml) return found;
+  const { backend_reg_count: count, backend_load_all_from_path: load } = found.native.registry;
+  if (count() === 0) load(found.directory);
+  return finish(found);
+}
+
+/** openGgml() that loads the backends on a worker thread: some twenty libraries are tried, for tens of milliseconds. */
+export function openGgmlAsync(options: OpenOptions = {}): Promise<Ggml> {
+  if (opening) return opening.then(() => openGgml(options));
+  opening = openOnWorker(options).finally(() => (opening = undefined));
+  return opening;
+}
+
+async function openOnWorker(options: OpenOptions): Promise<Ggml> {
+  const found = openLibraries(options);
+  if (found instanceof Ggml) return found;
+  const { backend_reg_count: count, backend_load_all_from_path: load } = found.native.registry;
+  if (count() === 0) await onWorker(load, found.directory);
+  return finish(found);
+}
+
+interface OpenLibraries {
+  readonly native: Native;
+  readonly directory: string;
+}
+
+/** ggml where it is open already, else its libraries, checked, without backends. */
+function openLibraries({ directory, onCall }: OpenOptions): Ggml | OpenLibraries {
+  const libraries = findLibraries(directory);
+  if (opened && onCall) throw new GgmlError('openGgml: ggml is open already; give onCall to the first openGgml()');
   if (opened?.directory === libraries.directory) return opened;
   // Two copies would find each other's symbols.
   if (opened)
     throw new GgmlError(`openGgml: ggml is open from ${opened.directory} already, not ${libraries.directory}`);
-  const native = loadNative(libraries);
+  const native = loadNative(libraries, onCall);
   verify(native);
   // ggml writes its diary to standard error; time_init ignores its arguments and does nothing that was not done before.
   if (!process.env.SLED_GGML_LOG) native.ggml.log_set(native.symbol('ggml_time_init'), null);
-  if (native.registry.backend_reg_count() === 0) native.registry.backend_load_all_from_path(libraries.directory);
+  return { native, directory: libraries.directory };
+}
+
+function finish({ native, directory }: OpenLibraries): Ggml {
   if (native.registry.backend_dev_count() === 0) {
-    throw new GgmlError(`openGgml: ${libraries.directory} holds no backend that this machine can run`);
+    throw new GgmlError(`openGgml: ${directory} holds no backend that this machine can run`);
   }
-  opened = new Ggml(native, libraries.directory);
+  // Another call may have been faster.
+  opened ??= new Ggml(native, directory);
   return opened;
 }
 
@@ -58,24 +100,34 @@ export class Ggml {
 
   /** Makes a device ready: `cpu`, `gpu` (the first one), or a name that devices() lists. GgmlError names what there is. */
   backend(which: string = 'cpu', options: BackendOptions = {}): Backend {
+    const device = this.#find(which);
+    return this.#backendOf(device, this.native.ggml.backend_dev_init(device.pointer, null), options);
+  }
+
+  /** backend() that starts the device on a worker thread: a GPU's driver may take seconds. */
+  async backendAsync(which: string = 'cpu', options: BackendOptions = {}): Promise<Backend> {
+    const device = this.#find(which);
+    return this.#backendOf(device, await onWorker(this.native.ggml.backend_dev_init, device.pointer, null), options);
+  }
+
+  #find(which: string): FoundDevice {
     const devices = listDevices(this.native);
     const found = devices.find(({ kind, name }) => kind === which || name === which);
-    if (!found) {
-      const names = devices.map((device) => `${device.name} (${device.kind})`).join(', ');
-      const advice = which === 'gpu' ? `; ${gpuAdvice()}` : '';
-      throw new GgmlError(`backend: expected a device of ${names}, got ${String(which)}${advice}`);
-    }
-    const { pointer: devicePointer, ...device } = found;
-    const pointer = this.native.ggml.backend_dev_init(devicePointer, null);
+    if (found) return found;
+    const names = devices.map((device) => `${device.name} (${device.kind})`).join(', ');
+    const advice = which === 'gpu' ? `; ${gpuAdvice()}` : '';
+    throw new GgmlError(`backend: expected a device of ${names}, got ${String(which)}${advice}`);
+  }
+
+  #backendOf({ pointer: devicePointer, ...device }: FoundDevice, pointer: Pointer | null, options: BackendOptions) {
     if (!pointer) throw new GgmlError(`backend: ${device.name} does not start`);
     const backend = new Backend(this.native, device, pointer, devicePointer);
-    if (device.kind === 'cpu') {
-      try {
-        backend.setThreads(options.threads ?? Math.min(DEFAULT_THREADS, availableParallelism()));
-      } catch (error) {
-        backend.free();
-        throw error;
-      }
+    if (device.kind !== 'cpu') return backend;
+    try {
+      backend.setThreads(options.threads ?? Math.min(DEFAULT_THREADS, availableParallelism()));
+    } catch (error) {
+      backend.free();
+      throw error;
     }
     return backend;
   }
@@ -98,6 +150,11 @@ export class Ggml {
   /** The floats of `count` elements packed as `type`. */
   dequantize(type: TensorType, packed: Uint8Array, count: number): Float32Array {
     return dequantizeWith(this.native, type, packed, count);
+  }
+
+  /** dequantize() on a worker thread; the bytes must not change until it resolves, and those of f32 may be shared. */
+  dequantizeAsync(type: TensorType, packed: Uint8Array, count: number): Promise<Float32Array> {
+    return dequantizeAsyncWith(this.native, type, packed, count);
   }
 }
 

@@ -2,7 +2,7 @@ export { Backend, graphComputations, type BackendOptions, type Device } from './
 export { BufferType } from './buffer.js';
 export { Context, type AllocateOptions } from './context.js';
 export { GgmlError, ShapeError } from './errors.js';
-export { Ggml, openGgml, type OpenOptions } from './ggml.js';
+export { Ggml, openGgml, openGgmlAsync, type OpenOptions } from './ggml.js';
 export { Graph } from './graph.js';
 export { liveObjects, type NativeKind } from './lifetime.js';
 export type { Ops } from './ops/index.js';
@@ -13,3 +13,4 @@ export { TENSOR_TYPES, type TensorType } from './tensor-type.js';
 export { GgufFile, openGguf } from './gguf/read.js';
 export type { GgufInput, GgufTensor, GgufValue } from './gguf/types.js';
 export { writeGguf, type GgufContent, type GgufTensorInput } from './gguf/write.js';
+export type { CallWatcher, NativeCall } from './watch.js';

@@ -64,6 +64,16 @@ export abstract class NativeOwner {
     release(this.#handle);
   }
 
+  /** Marks this object as freed without releasing anything: for owners that release on a worker thread. False if it was. */
+  protected surrender(): boolean {
+    if (this.freed) return false;
+    this.assertIdle('freeAsync');
+    registry.unregister(this.#handle);
+    this.#handle.run = undefined;
+    live[this.#handle.kind]--;
+    return true;
+  }
+
   [Symbol.dispose](): void {
     this.free();
   }

@@ -191,6 +191,12 @@ export const REGISTRY = {
   backend_dev_get: ['ptr', 'size'],
 } as const satisfies Record<string, Signature>;
 
+/** The C library's file mapping. */
+export const MAPPING = {
+  mmap: ['ptr', 'ptr', 'size', 'int', 'int', 'int', 'int64'],
+  munmap: ['int', 'ptr', 'size'],
+} as const satisfies Record<string, Signature>;
+
 /** The gguf_* functions of libggml-base, without that prefix. */
 export const GGUF = {
   init_empty: ['ptr'],

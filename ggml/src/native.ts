@@ -4,12 +4,14 @@ import {
   BASE,
   C_TYPES,
   GGUF,
+  MAPPING,
   type NativeFunction,
   type Pointer,
   REGISTRY,
   type Signature,
 } from './native-functions.js';
 import type { GgmlLibraries } from './platform.js';
+import { watched, type CallWatcher } from './watch.js';
 
 export type { Pointer } from './native-functions.js';
 
@@ -24,13 +26,20 @@ export interface Native {
   readonly parseGguf: (header: Uint8Array) => Pointer | null;
   readonly initContext: (bytes: number) => Pointer | null;
   readonly symbol: (name: string) => Pointer;
+  /** The C library's own; undefined on Windows, which has none of these names. */
+  readonly mapping: MappingFunctions | undefined;
+  /** Who is told of every synchronous call, see OpenOptions. */
+  readonly onCall: CallWatcher | undefined;
 }
+
+/** Files in memory. */
+export type MappingFunctions = Functions<typeof MAPPING>;
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
 
 /** Opens the two libraries and binds every function; a missing one is a GgmlError that lists all of them. */
-export function loadNative(libraries: GgmlLibraries): Native {
+export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Native {
   const settings = koffi.config();
   if ((settings.async_stack_size ?? 0) < WORKER_STACK_BYTES) {
     koffi.config({ ...settings, async_stack_size: WORKER_STACK_BYTES });
@@ -39,12 +48,14 @@ export function loadNative(libraries: GgmlLibraries): Native {
   const registry = open(libraries.registry);
   const absent: string[] = [];
   const native = {
-    ggml: bind(base, 'ggml_', BASE, absent),
-    gguf: bind(base, 'gguf_', GGUF, absent),
-    registry: bind(registry, 'ggml_', REGISTRY, absent),
-    parseGguf: bindParse(base, absent),
-    initContext: bindInit(base, absent),
+    ggml: bind(base, 'ggml_', BASE, { absent, onCall }),
+    gguf: bind(base, 'gguf_', GGUF, { absent, onCall }),
+    registry: bind(registry, 'ggml_', REGISTRY, { absent, onCall }),
+    parseGguf: bindParse(base, { absent, onCall }),
+    initContext: bindInit(base, { absent, onCall }),
     symbol: (name: string) => base.symbol(name) as Pointer,
+    mapping: process.platform === 'win32' ? undefined : bind(koffi.load(null), '', MAPPING, { absent, onCall }),
+    onCall,
   };
   if (absent.length) {
     throw new GgmlError(
@@ -63,20 +74,23 @@ function open(file: string): LibraryHandle {
   }
 }
 
+interface Binding {
+  /** Names of the functions that are missing. */
+  readonly absent: string[];
+  readonly onCall: CallWatcher | undefined;
+}
+
 function bind<T extends Record<string, Signature>>(
   library: LibraryHandle,
   prefix: string,
   table: T,
-  absent: string[],
+  { absent, onCall }: Binding,
 ): Functions<T> {
   const bound: Record<string, unknown> = {};
   for (const [name, [result, ...args]] of Object.entries(table) as [string, Signature][]) {
+    const types = args.map((arg) => C_TYPES[arg]);
     try {
-      bound[name] = library.func(
-        prefix + name,
-        C_TYPES[result],
-        args.map((arg) => C_TYPES[arg]),
-      );
+      bound[name] = watched(prefix + name, library.func(prefix + name, C_TYPES[result], types), onCall);
     } catch {
       absent.push(prefix + name);
     }
@@ -84,10 +98,10 @@ function bind<T extends Record<string, Signature>>(
   return bound as Functions<T>;
 }
 
-function bindInit(base: LibraryHandle, absent: string[]): Native['initContext'] {
+function bindInit(base: LibraryHandle, { absent, onCall }: Binding): Native['initContext'] {
   const parameters = koffi.struct({ mem_size: 'size_t', mem_buffer: 'void*', no_alloc: 'bool' });
   try {
-    const init = base.func('ggml_init', 'void*', [parameters]);
+    const init = watched('ggml_init', base.func('ggml_init', 'void*', [parameters]), onCall);
     return (bytes) => init({ mem_size: bytes, mem_buffer: null, no_alloc: true }) as Pointer | null;
   } catch {
     absent.push('ggml_init');
@@ -95,13 +109,14 @@ function bindInit(base: LibraryHandle, absent: string[]): Native['initContext'] 
   }
 }
 
-function bindParse(base: LibraryHandle, absent: string[]): Native['parseGguf'] {
+function bindParse(base: LibraryHandle, { absent, onCall }: Binding): Native['parseGguf'] {
   const parameters = koffi.struct({ no_alloc: 'bool', ctx: 'void*' });
+  const name = 'gguf_init_from_buffer';
   try {
-    const parse = base.func('gguf_init_from_buffer', 'void*', ['void*', 'size_t', parameters]);
+    const parse = watched(name, base.func(name, 'void*', ['void*', 'size_t', parameters]), onCall);
     return (header) => parse(header, header.byteLength, { no_alloc: true, ctx: null }) as Pointer | null;
   } catch {
-    absent.push('gguf_init_from_buffer');
+    absent.push(name);
     return () => null;
   }
 }

@@ -2,6 +2,8 @@ import koffi from 'koffi';
 import { GgmlError, ShapeError } from './errors.js';
 import type { Native } from './native.js';
 import { TENSOR_TYPES, typeInfo, type TensorType } from './tensor-type.js';
+import { watched } from './watch.js';
+import { onWorker } from './worker.js';
 
 /** Types that floats can be packed into without an importance matrix. */
 export const PACKED_TYPES = [
@@ -46,16 +48,20 @@ export async function quantizeAsyncWith(
 ): Promise<Uint8Array> {
   const rows = checkPacking('quantizeAsync', type, values, columns);
   const packed = new Uint8Array(packedBytes(type, values.length));
-  await new Promise<void>((resolve, reject) => {
-    native.ggml.quantize_chunk.async(TENSOR_TYPES[type].id, values, packed, 0, rows, columns, null, (error) =>
-      error ? reject(error) : resolve(),
-    );
-  });
+  await onWorker(native.ggml.quantize_chunk, TENSOR_TYPES[type].id, values, packed, 0, rows, columns, null);
   return packed;
 }
 
 const TO_FLOAT = koffi.proto('void', ['void*', 'void*', 'int64_t']);
-type ToFloat = (packed: Uint8Array, values: Float32Array, count: number) => void;
+interface ToFloat {
+  (packed: Uint8Array, values: Float32Array, count: number): void;
+  async: (
+    packed: Uint8Array,
+    values: Float32Array,
+    count: number,
+    done: (error: Error | null, result: unknown) => void,
+  ) => void;
+}
 // struct ggml_type_traits { const char* name; int64 block; int64 interleave; size_t size; bool quantized; to_float; ... }
 const TRAITS_BLOCK_OFFSET = 8;
 const TRAITS_SIZE_OFFSET = 24;
@@ -78,13 +84,37 @@ function toFloat(native: Native, type: TensorType): ToFloat {
   if (!address || !expected) {
     throw new GgmlError(`dequantize: this build of ggml has no decoder for ${type} where one is expected`);
   }
-  const convert = koffi.decode(address, TO_FLOAT) as ToFloat;
+  const convert = watched('to_float', koffi.decode(address, TO_FLOAT) as ToFloat, native.onCall);
   known.set(type, convert);
   return convert;
 }
 
 /** Unpacks the bytes of `count` elements of `type` into floats. */
 export function dequantizeWith(native: Native, type: TensorType, packed: Uint8Array, count: number): Float32Array {
+  checkPacked(type, packed, count);
+  const values = new Float32Array(count);
+  if (count === 0) return values;
+  if (type === 'f32') return new Float32Array(packed.slice().buffer);
+  toFloat(native, type)(packed, values, count);
+  return values;
+}
+
+/** dequantizeWith on a worker thread. The bytes must not change until it resolves; those of f32 are not copied where aligned. */
+export async function dequantizeAsyncWith(
+  native: Native,
+  type: TensorType,
+  packed: Uint8Array,
+  count: number,
+): Promise<Float32Array> {
+  checkPacked(type, packed, count);
+  if (type === 'f32' && packed.byteOffset % 4 === 0) return new Float32Array(packed.buffer, packed.byteOffset, count);
+  if (type === 'f32' || count === 0) return dequantizeWith(native, type, packed, count);
+  const values = new Float32Array(count);
+  await onWorker(toFloat(native, type), packed, values, count);
+  return values;
+}
+
+function checkPacked(type: TensorType, packed: Uint8Array, count: number): void {
   const { kind, blockSize } = typeInfo(type, 'dequantize');
   if (kind === 'integer' || type === 'f64') throw new TypeError(`dequantize: expected a float type, got ${type}`);
   if (!(packed instanceof Uint8Array)) throw new TypeError('dequantize: expected a Uint8Array');
@@ -98,9 +128,4 @@ export function dequantizeWith(native: Native, type: TensorType, packed: Uint8Ar
       `dequantize: expected the bytes of ${String(count)} ${type} elements, got ${packed.byteLength} bytes`,
     );
   }
-  const values = new Float32Array(count);
-  if (count === 0) return values;
-  if (type === 'f32') return new Float32Array(packed.slice().buffer);
-  toFloat(native, type)(packed, values, count);
-  return values;
 }

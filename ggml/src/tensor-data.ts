@@ -1,5 +1,5 @@
 import { ShapeError } from './errors.js';
-import { dequantizeWith, quantizeWith } from './quantize.js';
+import { dequantizeWith, quantizeAsyncWith, quantizeWith } from './quantize.js';
 import type { Tensor } from './tensor.js';
 import { TENSOR_TYPES, type TensorType } from './tensor-type.js';
 
@@ -25,12 +25,27 @@ function nativeArray(type: TensorType): (typeof VIEWS)[keyof typeof VIEWS] | und
 
 /** The bytes that `data` becomes in `tensor` at element `offset`; wrong types, lengths and row numbers are errors. */
 export function encodeFor(tensor: Tensor, data: TensorData, offset?: number): ArrayBufferView {
-  const { blockSize, blockBytes } = TENSOR_TYPES[tensor.type];
-  const floats = data instanceof Float32Array && tensor.type !== 'f32' && TENSOR_TYPES[tensor.type].kind !== 'integer';
+  return toConvert(tensor, data, offset) ? encodeFloats(tensor, data) : ownNumbers(tensor, data);
+}
+
+/** encodeFor() that packs on a worker thread. */
+export async function encodeForAsync(tensor: Tensor, data: TensorData, offset?: number): Promise<ArrayBufferView> {
+  if (!toConvert(tensor, data, offset)) return ownNumbers(tensor, data);
+  if (tensor.type === 'f64') return encodeFloats(tensor, data);
+  return quantizeAsyncWith(tensor.context.native, tensor.type, data, data.length);
+}
+
+/** True for floats that are to become another type. @throws for data that the tensor cannot take there. */
+function toConvert(tensor: Tensor, data: TensorData, offset: number | undefined): data is Float32Array {
+  const { blockSize, blockBytes, kind } = TENSOR_TYPES[tensor.type];
+  const floats = data instanceof Float32Array && tensor.type !== 'f32' && kind !== 'integer';
   if (!floats) checkArrayType(tensor, data);
   const count = floats ? data.length : (data.byteLength / blockBytes) * blockSize;
   checkRange(tensor, count, offset);
-  if (floats) return encodeFloats(tensor, data);
+  return floats;
+}
+
+function ownNumbers(tensor: Tensor, data: TensorData): ArrayBufferView {
   return tensor.type === 'i32' || tensor.type === 'i64' ? checkedIndices(tensor, data) : data;
 }
 

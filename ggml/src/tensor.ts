@@ -3,8 +3,9 @@ import type { Context } from './context.js';
 import { GgmlError, ShapeError } from './errors.js';
 import type { NativeOwner } from './lifetime.js';
 import type { Pointer } from './native.js';
-import { encodeFor, decodeFrom, type TensorData, type TensorValues } from './tensor-data.js';
+import { encodeFor, encodeForAsync, decodeFrom, type TensorData, type TensorValues } from './tensor-data.js';
 import { TENSOR_TYPES, type TensorType } from './tensor-type.js';
+import { onWorker } from './worker.js';
 
 /** Four dimensions in ggml's order: `ne[0]` is the one whose elements are neighbours in memory. */
 export type Dimensions = readonly [number, number, number, number];
@@ -113,12 +114,31 @@ export class Tensor {
   set(data: TensorData, offset?: number): void {
     const storage = this.#writable();
     const bytes = encodeFor(this, data, offset);
+    const start = this.#startOf(bytes, storage, offset);
+    this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, start, bytes.byteLength);
+  }
+
+  /** set() on a worker thread, for large weights: interleaving takes a while. `data` must not change until it resolves. */
+  async setAsync(data: TensorData, offset?: number): Promise<void> {
+    const storage = this.#writable();
+    storage.owner.users++;
+    try {
+      const bytes = await encodeForAsync(this, data, offset);
+      const start = this.#startOf(bytes, storage, offset);
+      await onWorker(this.context.native.ggml.backend_tensor_set, this.root.pointer, bytes, start, bytes.byteLength);
+    } finally {
+      storage.owner.users--;
+    }
+  }
+
+  /** The byte of `root` that a write begins at. */
+  #startOf(bytes: ArrayBufferView, { plain }: TensorStorage, offset = 0): number {
     const { blockSize, blockBytes } = TENSOR_TYPES[this.type];
-    const start = ((offset ?? 0) / blockSize) * blockBytes;
-    if (!storage.plain && (this.isView || start !== 0 || bytes.byteLength !== this.bytes)) {
+    const start = (offset / blockSize) * blockBytes;
+    if (!plain && (this.isView || start !== 0 || bytes.byteLength !== this.bytes)) {
       throw new GgmlError(`set: ${this.describe()} lies in an interleaved buffer, which is written whole only`);
     }
-    this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, this.offset + start, bytes.byteLength);
+    return this.offset + start;
   }
 
   /** The values: Float32Array for float and quantized types, else the integer array of the type. */

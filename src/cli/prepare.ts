@@ -89,7 +89,7 @@ export async function runPrepare(world: World, manifests: string[], flags: Prepa
     }
     if (flags.vocabulary) copyVocabulary(flags.vocabulary, flags.out);
   } finally {
-    codec.free();
+    await codec.free();
   }
 }
 

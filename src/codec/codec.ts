@@ -15,7 +15,8 @@ export interface Codec {
   encode(samples: Float32Array): Promise<Float32Array>;
   /** A fresh decoder state; any number may be live at once. */
   createDecoder(): LatentDecoder;
-  free(): void;
+  /** Resolves when everything is freed, after the chunks that are being computed. */
+  free(): Promise<void>;
 }
 
 /** A causal decoder: chunked output equals whole output at any chunking. */

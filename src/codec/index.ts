@@ -31,7 +31,7 @@ export interface CodecFiles {
 /** Reads and checks a codec's directory. @throws {CheckpointError} */
 export function readCodecFiles(directory: string): CodecFiles {
   const path = join(directory, 'model.safetensors');
-  openCodec(directory).free(); // checks everything, and loads nothing into ggml
+  openCodec(directory); // checks everything, and loads nothing into ggml
   const config = readFileSync(join(directory, 'config.json'), 'utf8');
   const { tensors } = readSafetensors(path);
   if (!isEncodec(directory)) return { config, tensors };

@@ -9,7 +9,7 @@ export interface CachedPositions {
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
   readonly positions: number;
-  free(): void;
+  free(): Promise<void>;
 }
 
 /**
@@ -40,16 +40,15 @@ export class KvCache {
     this.#context = context;
   }
 
-  /** Takes the memory, zeroed. */
-  allocate(): this {
-    this.#context.allocate(this.backend);
-    return this;
-  }
-
-  /** allocate() beside other work: zeroing takes tens of milliseconds at full size. */
-  async allocateAsync(): Promise<this> {
-    await this.#context.allocateAsync(this.backend);
-    return this;
+  /** Takes the memory, zeroed, beside other work: at full size it takes tens of milliseconds. */
+  async allocate(): Promise<this> {
+    try {
+      await this.#context.allocateAsync(this.backend);
+      return this;
+    } catch (error) {
+      await this.free();
+      throw error;
+    }
   }
 
   /** Number of the cache row that holds a slot's position. */
@@ -80,8 +79,13 @@ export class KvCache {
   async save(slot: number, positions: number, ggml: Ggml): Promise<CachedPositions> {
     const context = ggml.context();
     const like = ({ ne: [C] }: Tensor) => context.tensor(this.type, [C, positions]);
-    const saved = { keys: this.keys.map(like), values: this.values.map(like), positions, free: () => context.free() };
-    context.allocate(this.backend);
+    const saved = {
+      keys: this.keys.map(like),
+      values: this.values.map(like),
+      positions,
+      free: () => context.freeAsync(),
+    };
+    await context.allocateAsync(this.backend, { zero: false });
     await this.#copy(ggml, saved, (to, from, ops) => [this.#firstPositions(from, slot, positions, ops), to]);
     return saved;
   }
@@ -115,7 +119,8 @@ export class KvCache {
     }
   }
 
-  free(): void {
-    this.#context.free();
+  /** Gives the memory back, beside other work. */
+  free(): Promise<void> {
+    return this.#context.freeAsync();
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openCodec } from '../codec/index.js';
 import { parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
-import { readSafetensors } from '../model/safetensors.js';
+import { readSafetensorsAsync } from '../model/safetensors.js';
 import { createFrontEnd, type EnglishOptions } from '../text/index.js';
 import { openSession, type OpenSessionOptions } from './open-session.js';
 import { isVoiceFile, resolveModel, type ResolveOptions } from './resolve-model.js';
@@ -29,14 +29,14 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
   const config = readConfig(join(directory, 'config.json'));
   const source = join(directory, 'model.safetensors');
   if (!existsSync(source)) throw new CheckpointError(`${source}: no such file; a model is made of it and config.json`);
-  const { tensors } = readSafetensors(source);
+  const { tensors } = await readSafetensorsAsync(source);
   const frontEnd = createFrontEnd({ kind: config.text, directory }, options);
   const codec = openCodec(await codecDirectory(directory, config, options), { device: options.device });
   try {
     checkParts({ config, frontEnd, codec });
     return { config, frontEnd, codec, session: await openSession(config, tensors, { ...options, source }) };
   } catch (error) {
-    codec.free();
+    await codec.free();
     throw error;
   }
 }

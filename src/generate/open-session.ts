@@ -1,9 +1,16 @@
 import { availableParallelism } from 'node:os';
-import { GgufFile, openGgml } from '@sled-tts/ggml';
+import { GgufFile, openGgmlAsync } from '@sled-tts/ggml';
 import type { SledConfig } from '../model/config.js';
 import type { SafetensorsArray } from '../model/safetensors.js';
 import { Session, type SessionOptions } from './session.js';
-import { checkWeightType, countWeights, loadPackedWeights, loadWeights, type WeightType } from './weights.js';
+import {
+  checkWeightType,
+  countWeights,
+  loadPackedWeights,
+  loadWeights,
+  type Weights,
+  type WeightType,
+} from './weights.js';
 
 export interface OpenSessionOptions extends SessionOptions {
   /** How the matrices are stored (default q8_0: half of float16's time, and no difference to hear). */
@@ -39,15 +46,17 @@ export async function openSession(
   // Whoever asks for exact weights compares with another engine, which rounds no keys and values either.
   const { cacheType = type === 'f32' ? 'f32' : 'f16' } = options;
   checkWeightType(type);
-  const ggml = openGgml();
-  const backend = ggml.backend(device, { threads });
+  const ggml = await openGgmlAsync();
+  const backend = await ggml.backendAsync(device, { threads });
+  let weights: Weights | undefined;
   try {
-    const weights =
+    weights =
       file instanceof GgufFile
         ? await loadPackedWeights({ ggml, backend }, config, file)
         : await loadWeights({ ggml, backend }, config, file, type, source);
-    return new Session({ ggml, backend, weights, config }, { ...options, cacheType });
+    return await Session.create({ ggml, backend, weights, config }, { ...options, cacheType });
   } catch (error) {
+    await weights?.free();
     backend.free();
     throw error;
   }

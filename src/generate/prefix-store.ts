@@ -29,22 +29,24 @@ export class PrefixStore {
     return rows[row]?.positions === prefix[row] ? rows[row] : undefined;
   }
 
-  set(prefix: SharedPrefix, row: PrefixRow, positions: CachedPositions): void {
+  async set(prefix: SharedPrefix, row: PrefixRow, positions: CachedPositions): Promise<void> {
     const rows = this.#kept.get(prefix.owner) ?? {};
-    rows[row]?.free();
+    const replaced = rows[row];
     rows[row] = positions;
     this.#kept.set(prefix.owner, rows);
+    await replaced?.free();
     if (this.#kept.size <= OWNERS_KEPT) return;
     const [oldest] = this.#kept.keys();
-    this.#drop(oldest);
+    await this.#drop(oldest);
   }
 
-  free(): void {
-    for (const owner of [...this.#kept.keys()]) this.#drop(owner);
+  async free(): Promise<void> {
+    for (const owner of [...this.#kept.keys()]) await this.#drop(owner);
   }
 
-  #drop(owner: object): void {
-    for (const positions of Object.values(this.#kept.get(owner) ?? {})) positions.free();
+  async #drop(owner: object): Promise<void> {
+    const rows = Object.values(this.#kept.get(owner) ?? {});
     this.#kept.delete(owner);
+    for (const positions of rows) await positions.free();
   }
 }

@@ -110,16 +110,23 @@ export class Session {
   /** Positions that they put into the cache. */
   prefilledPositions = 0;
 
-  constructor(
+  private constructor(
     private readonly parts: GraphParts,
-    { cacheType = 'f16', maxStreams = 16 }: SessionOptions = {},
+    { cacheType = 'f16', maxStreams = 16 }: SessionOptions,
   ) {
     this.config = parts.config;
     this.#maxStreams = maxStreams;
     this.#cacheType = cacheType;
     const positions = Math.min(FIRST_POSITIONS, this.config.maxPositions);
-    this.#cache = this.#createCache(FIRST_SLOTS, positions).allocate();
+    this.#cache = this.#createCache(FIRST_SLOTS, positions);
     this.#graphs = new GraphCache(parts, this.#cache);
+  }
+
+  /** A session of a loaded network, which it owns from then on; its first cache is taken beside other work. */
+  static async create(parts: GraphParts, options: SessionOptions = {}): Promise<Session> {
+    const session = new Session(parts, options);
+    await session.#cache.allocate();
+    return session;
   }
 
   /** Streams that are open now. */
@@ -164,9 +171,9 @@ export class Session {
     for (const stream of this.#open) stream.close();
     await this.#running;
     this.#graphs.free();
-    this.#prefixes.free();
-    this.#cache.free();
-    this.parts.weights.free();
+    await this.#prefixes.free();
+    await this.#cache.free();
+    await this.parts.weights.free();
     this.parts.backend.free();
   }
 
@@ -229,7 +236,7 @@ export class Session {
       row.cached = count;
     } else if (count > 0) {
       while (row.cached < count) await this.#prefill(row, count - row.cached);
-      this.#prefixes.set(prefix, which, await this.#cache.save(row.slot, count, ggml));
+      await this.#prefixes.set(prefix, which, await this.#cache.save(row.slot, count, ggml));
     }
   }
 
@@ -275,12 +282,12 @@ export class Session {
     const doubled = (size: number, needed: number) => (needed <= size ? size : Math.max(needed, 2 * size));
     const limit = Math.max(positions, this.config.maxPositions);
     const wanted = this.#createCache(doubled(old.slots, slots), Math.min(doubled(old.positions, positions), limit));
-    const grown = await wanted.allocateAsync();
+    const grown = await wanted.allocate();
     await grown.copyFrom(old, this.parts.ggml);
     this.#graphs.free();
-    old.free();
     this.#cache = grown;
     this.#graphs = new GraphCache(this.parts, grown);
+    await old.free();
   }
 
   #createCache(slots: number, positions: number): KvCache {

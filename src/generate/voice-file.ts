@@ -1,4 +1,4 @@
-import { GgmlError, openGgml, openGguf, type GgufFile } from '@sled-tts/ggml';
+import { GgmlError, openGgmlAsync, openGguf, type GgufFile } from '@sled-tts/ggml';
 import { codecOfFiles, type CodecFiles } from '../codec/index.js';
 import { parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
@@ -44,7 +44,7 @@ export async function loadVoiceFile(path: string, options: LoadVoiceOptions = {}
       checkParts({ config, frontEnd, codec });
       return { config, frontEnd, codec, session: await openSession(config, file, options) };
     } catch (error) {
-      codec.free();
+      await codec.free();
       throw error;
     }
   } finally {
@@ -64,7 +64,7 @@ function parseConfigText(text: string, source: string): SledConfig {
 
 async function openFile(path: string): Promise<GgufFile> {
   try {
-    return await openGguf(openGgml(), path);
+    return await openGguf(await openGgmlAsync(), path);
   } catch (error) {
     if (error instanceof GgmlError) throw new CheckpointError(error.message, { cause: error });
     throw error;

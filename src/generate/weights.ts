@@ -11,7 +11,7 @@ import {
 import { checkShapes, isIgnoredName, parameterTable } from '../model/checkpoint.js';
 import type { SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
-import { toFloat32, type SafetensorsArray } from '../model/safetensors.js';
+import { toFloat32, type SafetensorsArray, type SafetensorsType } from '../model/safetensors.js';
 
 /** How the large matrices are stored; vectors stay float32. */
 export const WEIGHT_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0', 'q4_K'] as const;
@@ -48,8 +48,8 @@ export class Weights {
     return this.contexts.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  free(): void {
-    for (const context of this.contexts) context.free();
+  async free(): Promise<void> {
+    for (const context of this.contexts) await context.freeAsync();
   }
 }
 
@@ -113,12 +113,9 @@ export async function loadWeights(
     parts,
     (part) => typeOf(part, type),
     async ({ products, plain, tensors }) => {
-      products.allocate(backend, { interleave: true, zero: false });
-      plain.allocate(backend, { zero: false });
-      for (const part of parts) {
-        const tensor = tensors.get(part.name)!;
-        tensor.set(await packed(ggml, tensor.type, joinRows(part, file), tensor.ne[0]));
-      }
+      await products.allocateAsync(backend, { interleave: true, zero: false });
+      await plain.allocateAsync(backend, { zero: false });
+      for (const part of parts) await upload(ggml, tensors.get(part.name)!, part, file);
     },
   );
 }
@@ -168,7 +165,7 @@ export function packedParts(
   expectShapes(config, file, source);
   return partsOf(config).map((part) => {
     const stored = typeOf(part, type);
-    const pack = () => packed(ggml, stored, joinRows(part, file), part.columns);
+    const pack = () => packedRows(ggml, part, stored, file);
     return { name: part.name, type: stored, ne: part.isMatrix ? [part.columns, part.rows] : [part.columns], pack };
   });
 }
@@ -215,20 +212,46 @@ async function createWeights(
   }
 }
 
-async function packed(ggml: Ggml, type: TensorType, values: Float32Array, columns: number) {
-  return type === 'f32' ? values : ggml.quantizeAsync(type as PackedType, values, columns);
+/** Element types that checkpoints have, as ggml names them. */
+const GGML_TYPES: Partial<Record<SafetensorsType, TensorType>> = { F32: 'f32', F16: 'f16', BF16: 'bf16' };
+
+/** Writes a part into its tensor, on worker threads: source by source, but whole into memory that is written whole. */
+async function upload(ggml: Ggml, tensor: Tensor, part: Part, file: ReadonlyMap<string, SafetensorsArray>) {
+  const { sources, columns } = part;
+  if (!tensor.storage?.plain) return tensor.setAsync(await packedRows(ggml, part, tensor.type, file));
+  let elements = 0;
+  for (const source of sources) {
+    const array = file.get(source)!;
+    await tensor.setAsync(await packedArray(ggml, array, tensor.type, columns), elements);
+    elements += array.shape.reduce((a, b) => a * b, 1);
+  }
 }
 
-function joinRows({ sources, rows, columns }: Part, file: ReadonlyMap<string, SafetensorsArray>): Float32Array {
-  if (sources.length === 1) return toFloat32(file.get(sources[0])!);
-  const values = new Float32Array(rows * columns);
-  let filled = 0;
-  for (const source of sources) {
-    const part = toFloat32(file.get(source)!);
-    values.set(part, filled);
-    filled += part.length;
-  }
-  return values;
+/** The rows of all sources of a part in the bytes of `type`. */
+async function packedRows(
+  ggml: Ggml,
+  { sources, columns }: Part,
+  type: TensorType,
+  file: ReadonlyMap<string, SafetensorsArray>,
+): Promise<Uint8Array> {
+  const arrays: Uint8Array[] = [];
+  for (const source of sources) arrays.push(await packedArray(ggml, file.get(source)!, type, columns));
+  return arrays.length === 1 ? arrays[0] : Buffer.concat(arrays);
+}
+
+/** An array in the bytes of `type`, converted on worker threads. */
+async function packedArray(
+  ggml: Ggml,
+  array: SafetensorsArray,
+  type: TensorType,
+  columns: number,
+): Promise<Uint8Array> {
+  const stored = GGML_TYPES[array.dtype];
+  if (stored === type) return array.bytes;
+  const count = array.shape.reduce((a, b) => a * b, 1);
+  const values = stored ? await ggml.dequantizeAsync(stored, array.bytes, count) : toFloat32(array);
+  if (type === 'f32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return ggml.quantizeAsync(type as PackedType, values, columns);
 }
 
 /** Number of weights of a network. */

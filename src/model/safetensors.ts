@@ -1,3 +1,4 @@
+import { open, type FileHandle } from 'node:fs/promises';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { CheckpointError } from './errors.js';
 
@@ -31,6 +32,10 @@ const TYPE_BYTES: Record<SafetensorsType, number> = {
 
 /** The format's own bound; a header of a hostile file is not read past it. */
 const MAX_HEADER_BYTES = 100 << 20;
+/** Systems read no more than 2 GiB at once. */
+const LONGEST_READ_BYTES = 1 << 30;
+/** The header's length stands before it. */
+const LENGTH_BYTES = 8;
 
 interface HeaderEntry {
   dtype: SafetensorsType;
@@ -46,38 +51,69 @@ export function readSafetensors(path: string): SafetensorsFile {
   const file = openSync(path, 'r');
   try {
     const size = fstatSync(file).size;
-    const { header, metadata, start } = readHeader(file, size, path);
+    const length = headerLength(readBytes(file, 0, Math.min(size, LENGTH_BYTES), path), size, path);
+    const { entries, metadata } = parseHeader(readBytes(file, LENGTH_BYTES, length, path), size, path);
     const tensors = new Map<string, SafetensorsArray>();
-    for (const [name, entry] of header) {
-      const { dtype, shape, begin, end } = checkEntry(name, entry, size - start, path);
-      tensors.set(name, { dtype, shape, bytes: readBytes(file, start + begin, end - begin, path) });
-    }
+    for (const { name, dtype, shape, begin, end } of entries)
+      tensors.set(name, { dtype, shape, bytes: readBytes(file, begin, end - begin, path) });
     return { tensors, metadata };
   } finally {
     closeSync(file);
   }
 }
 
-function readHeader(file: number, size: number, path: string) {
-  const fail = (what: string): never => {
-    throw new CheckpointError(`${path}: ${what}; is this a safetensors file, and is it whole?`);
-  };
-  if (size < 8) fail(`expected at least 8 bytes, got ${size}`);
-  const length = Number(new DataView(readBytes(file, 0, 8, path).buffer).getBigUint64(0, true));
-  if (length > Math.min(size - 8, MAX_HEADER_BYTES)) fail(`header of ${length} bytes in a file of ${size}`);
-  let json: unknown;
+/** readSafetensors() on the system's worker threads: hundreds of megabytes are read without holding anything up. */
+export async function readSafetensorsAsync(path: string): Promise<SafetensorsFile> {
+  const file = await open(path, 'r');
   try {
-    json = JSON.parse(new TextDecoder().decode(readBytes(file, 8, length, path)));
-  } catch {
-    fail('the header is not JSON');
+    const { size } = await file.stat();
+    const length = headerLength(await readBytesAsync(file, 0, Math.min(size, LENGTH_BYTES), path), size, path);
+    const { entries, metadata } = parseHeader(await readBytesAsync(file, LENGTH_BYTES, length, path), size, path);
+    const tensors = new Map<string, SafetensorsArray>();
+    for (const { name, dtype, shape, begin, end } of entries)
+      tensors.set(name, { dtype, shape, bytes: await readBytesAsync(file, begin, end - begin, path) });
+    return { tensors, metadata };
+  } finally {
+    await file.close();
   }
-  if (typeof json !== 'object' || json === null) fail('the header is not an object');
-  const { __metadata__, ...entries } = json as Record<string, unknown>;
-  const metadata = __metadata__ ?? {};
-  return { header: Object.entries(entries), metadata: metadata as Record<string, string>, start: 8 + length };
 }
 
-function checkEntry(name: string, value: unknown, dataBytes: number, path: string) {
+function notWhole(path: string, what: string): CheckpointError {
+  return new CheckpointError(`${path}: ${what}; is this a safetensors file, and is it whole?`);
+}
+
+/** Bytes of the header that the first eight bytes announce. */
+function headerLength(first: Uint8Array, size: number, path: string): number {
+  if (size < LENGTH_BYTES) throw notWhole(path, `expected at least ${LENGTH_BYTES} bytes, got ${size}`);
+  const length = Number(new DataView(first.buffer).getBigUint64(0, true));
+  if (length > Math.min(size - LENGTH_BYTES, MAX_HEADER_BYTES))
+    throw notWhole(path, `header of ${length} bytes in a file of ${size}`);
+  return length;
+}
+
+/** The header's entries, checked, with their positions in the file of `size` bytes. */
+function parseHeader(header: Uint8Array, size: number, path: string) {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(header));
+  } catch {
+    throw notWhole(path, 'the header is not JSON');
+  }
+  if (typeof json !== 'object' || json === null) throw notWhole(path, 'the header is not an object');
+  const { __metadata__: metadata = {}, ...entries } = json as Record<string, unknown>;
+  const start = LENGTH_BYTES + header.byteLength;
+  return {
+    metadata: metadata as Record<string, string>,
+    entries: Object.entries(entries).map(([name, entry]) => checkEntry(name, entry, { start, size, path })),
+  };
+}
+
+function checkEntry(
+  name: string,
+  value: unknown,
+  { start, size, path }: { start: number; size: number; path: string },
+) {
+  const dataBytes = size - start;
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as HeaderEntry;
   const width = TYPE_BYTES[dtype];
   if (width === undefined)
@@ -91,15 +127,26 @@ function checkEntry(name: string, value: unknown, dataBytes: number, path: strin
     throw new CheckpointError(`${path}: ${name} ends at byte ${end} of ${dataBytes}; the file is truncated`);
   if (end - begin !== expected)
     throw new CheckpointError(`${path}: ${name} [${shape}] ${dtype} needs ${expected} bytes, got ${end - begin}`);
-  return { dtype, shape, begin, end };
+  return { name, dtype, shape, begin: start + begin, end: start + end };
 }
 
 function readBytes(file: number, position: number, length: number, path: string): Uint8Array {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length;) {
-    const count = readSync(file, bytes, done, Math.min(length - done, 1 << 30), position + done);
+    const count = readSync(file, bytes, done, Math.min(length - done, LONGEST_READ_BYTES), position + done);
     if (count === 0) throw new CheckpointError(`${path}: ended at byte ${position + done}; the file is truncated`);
     done += count;
+  }
+  return bytes;
+}
+
+async function readBytesAsync(file: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length;) {
+    const wanted = Math.min(length - done, LONGEST_READ_BYTES);
+    const { bytesRead } = await file.read(bytes, done, wanted, position + done);
+    if (bytesRead === 0) throw new CheckpointError(`${path}: ended at byte ${position + done}; the file is truncated`);
+    done += bytesRead;
   }
   return bytes;
 }

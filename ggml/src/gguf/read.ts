@@ -7,6 +7,7 @@ import { FileMapping } from './file-mapping.js';
 import type { Ggml } from '../ggml.js';
 import type { Native, Pointer } from '../native.js';
 import { TENSOR_TYPES } from '../tensor-type.js';
+import { onWorker } from '../worker.js';
 import { checkHeader, HeaderIncomplete, type GgufHeader } from './header.js';
 import { ARRAY_CLASSES, VALUE_KINDS, type GgufTensor, type GgufValue, type NumericKind } from './types.js';
 
@@ -28,6 +29,7 @@ export class GgufFile {
 
   /** Made by openGguf(). */
   constructor(
+    native: Native,
     file: FileHandle,
     readonly path: string,
     readonly metadata: ReadonlyMap<string, GgufValue>,
@@ -35,7 +37,7 @@ export class GgufFile {
   ) {
     this.#file = file;
     const end = Math.max(0, ...[...tensors.values()].map(({ position, bytes }) => position + bytes));
-    this.mapping = FileMapping.of(file.fd, end);
+    this.mapping = FileMapping.of(native, file.fd, end);
   }
 
   /** The entry of a tensor's name; a GgmlError where there is none, or one of another type or other dimensions. */
@@ -60,9 +62,7 @@ export class GgufFile {
     const { position, bytes } = this.expect(tensor);
     const { ggml } = tensor.context.native;
     const source = this.mapping ? this.mapping.pointer + BigInt(position) : await this.read(tensor.name);
-    await new Promise<void>((resolve, reject) => {
-      ggml.backend_tensor_set.async(tensor.pointer, source, 0, bytes, (error) => (error ? reject(error) : resolve()));
-    });
+    await onWorker(ggml.backend_tensor_set, tensor.pointer, source, 0, bytes);
   }
 
   /** The raw bytes of a tensor, as Tensor.set takes them; GgmlError when there is none of that name. */
@@ -80,7 +80,7 @@ export class GgufFile {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.mapping?.release();
+    await this.mapping?.releaseAsync();
     await this.#file.close();
   }
 }
@@ -91,7 +91,7 @@ export async function openGguf(ggml: Ggml, path: string): Promise<GgufFile> {
   try {
     const { header, bytes } = await readHeader(file);
     const { metadata, tensors } = parse(ggml.native, bytes, header);
-    return new GgufFile(file, path, metadata, tensors);
+    return new GgufFile(ggml.native, file, path, metadata, tensors);
   } catch (error) {
     await file.close();
     if (error instanceof GgmlError) throw new GgmlError(`${path}: ${error.message}`, { cause: error });

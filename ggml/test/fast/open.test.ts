@@ -68,6 +68,7 @@ test('the package exports what it promises', () => {
     'graphComputations',
     'liveObjects',
     'openGgml',
+    'openGgmlAsync',
     'openGguf',
     'writeGguf',
   ].sort()); // prettier-ignore

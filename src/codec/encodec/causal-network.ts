@@ -1,4 +1,4 @@
-import type { Backend, Ggml } from '@sled-tts/ggml';
+import { inBackground, type CodecBackend } from '../open-backend.js';
 import { startFrames, type Layer } from './layers.js';
 import { buildChunkGraph, type ChunkGraph, type ChunkShape } from './network-graph.js';
 import { loadNetwork, type LoadedNetwork, type NetworkWeightType } from './network-weights.js';
@@ -28,27 +28,30 @@ export interface ChunkResult {
   readonly state: Float32Array;
 }
 
-/** The encoder or the decoder on a backend, shared by all streams. */
+interface OpenNetwork extends CodecBackend {
+  readonly network: LoadedNetwork;
+}
+
+/** The encoder or the decoder on a backend, shared by all streams; it is loaded beside other work. */
 export class CausalNetwork {
   readonly shape: NetworkShape;
   /** Frames without which a stream cannot start, unless it ends before. */
   readonly startFrames: number;
-  private readonly loaded: LoadedNetwork;
+  private readonly loading: Promise<OpenNetwork>;
   private readonly layout: StateLayout;
   private readonly graphs = new Map<string, ChunkGraph>();
   /** A graph's inputs and outputs belong to one chunk at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private freed = false;
 
-  constructor(
-    private readonly ggml: Ggml,
-    private readonly backend: Backend,
-    { shape, weights, weightType }: NetworkSource,
-  ) {
+  constructor(opening: Promise<CodecBackend>, { shape, weights, weightType }: NetworkSource) {
     this.shape = shape;
     this.layout = stateLayout(shape.layers);
     this.startFrames = startFrames(shape.layers, shape.columnsPerFrame);
-    this.loaded = loadNetwork(ggml, backend, shape.layers, weights, weightType);
+    const load = async ({ ggml, backend }: CodecBackend) => {
+      return { ggml, backend, network: await loadNetwork(ggml, backend, shape.layers, weights, weightType) };
+    };
+    this.loading = inBackground(opening.then(load));
   }
 
   /** The state before the first chunk. */
@@ -71,9 +74,10 @@ export class CausalNetwork {
   /** Frees weights and graphs after the chunks that are being computed. */
   free(): Promise<void> {
     this.freed = true;
-    return this.turn.then(() => {
+    return this.turn.then(async () => {
       for (const graph of this.graphs.values()) graph.free();
-      this.loaded.context.free();
+      const loaded = await this.loading.catch(() => undefined);
+      await loaded?.network.context.freeAsync();
     });
   }
 
@@ -82,8 +86,9 @@ export class CausalNetwork {
     state: Float32Array,
     place: Omit<ChunkShape, 'columns'>,
   ): Promise<ChunkResult> {
+    const loaded = await this.loading;
     if (this.freed) throw new Error('EncodecCodec: the codec was freed while a stream was in use');
-    const { graph, isKept } = this.graphOf({ columns: columns.length / this.shape.channels, ...place });
+    const { graph, isKept } = this.graphOf(loaded, { columns: columns.length / this.shape.channels, ...place });
     try {
       graph.input.set(columns);
       graph.state.set(state);
@@ -106,12 +111,12 @@ export class CausalNetwork {
   }
 
   /** Last chunks have any length: their graphs are built for them alone. */
-  private graphOf(chunk: ChunkShape): { graph: ChunkGraph; isKept: boolean } {
+  private graphOf({ ggml, backend, network }: OpenNetwork, chunk: ChunkShape): { graph: ChunkGraph; isKept: boolean } {
     const key = `${chunk.isFirst} ${chunk.columns}`;
     const known = chunk.isLast ? undefined : this.graphs.get(key);
     if (known) return { graph: known, isKept: true };
     const { channels } = this.shape;
-    const graph = buildChunkGraph(this.ggml, this.backend, this.loaded, { channels, layout: this.layout, chunk });
+    const graph = buildChunkGraph(ggml, backend, network, { channels, layout: this.layout, chunk });
     if (!chunk.isLast) this.graphs.set(key, graph);
     return { graph, isKept: !chunk.isLast };
   }

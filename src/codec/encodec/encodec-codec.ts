@@ -1,6 +1,6 @@
-import { openGgml } from '@sled-tts/ggml';
 import { ShapeError } from '../../model/errors.js';
 import type { CodebookCodec, LatentDecoder } from '../codec.js';
+import { openCodecBackend, type CodecBackend, type CodecBackendOptions } from '../open-backend.js';
 import { CausalNetwork } from './causal-network.js';
 import { CausalStream, joined } from './causal-stream.js';
 import { codebooksAt, hopLengthOf, type EncodecConfig } from './config.js';
@@ -10,11 +10,7 @@ import type { NetworkWeightType } from './network-weights.js';
 import { ResidualQuantizer, spreadOfSums, sumOfVectors } from './quantizer.js';
 import { codebookName, readEncodecFiles, type EncodecFiles } from './weights.js';
 
-export interface EncodecOptions {
-  /** `cpu` (default), `gpu`, or the name of one of ggml's devices. */
-  readonly device?: string;
-  /** Threads of a CPU; 1 without it. */
-  readonly threads?: number;
+export interface EncodecOptions extends CodecBackendOptions {
   /** What the decoder's matrices are held in; f32 without it. The encoder's are float32, since codes must be exact. */
   readonly weightType?: NetworkWeightType;
   /** kbit/s, one of the config's `target_bandwidths`; 6 without it (SLED's), or the highest where 6 is not offered. */
@@ -116,14 +112,12 @@ export class EncodecCodec implements CodebookCodec {
     };
   }
 
-  /** Frees everything after the chunks that are being computed. */
-  free(): void {
+  async free(): Promise<void> {
     this.freed = true;
-    for (const loaded of [this.decoder, this.encoder]) {
-      if (loaded) void loaded.free();
-    }
+    const loaded = [this.decoder, this.encoder];
     this.decoder = undefined;
     this.encoder = undefined;
+    await Promise.all(loaded.map((each) => each?.free()));
   }
 
   private loadedDecoder(): LoadedDecoder {
@@ -141,32 +135,33 @@ export class EncodecCodec implements CodebookCodec {
   private loadDecoder(): LoadedDecoder {
     const { config, weights } = this.files;
     const { weightType = 'f32' } = this.options;
-    const { ggml, backend } = this.openBackend();
+    const opening = openCodecBackend(this.options);
     const shape = { layers: decoderLayers(config), channels: config.latentDim, columnsPerFrame: 1 };
-    const network = new CausalNetwork(ggml, backend, { shape, weights, weightType });
-    return { network, free: () => network.free().then(() => backend.free()) };
+    const network = new CausalNetwork(opening, { shape, weights, weightType });
+    return { network, free: () => network.free().then(() => closeBackend(opening)) };
   }
 
   private loadEncoder(): LoadedEncoder {
     const { config, weights } = this.files;
-    const { ggml, backend } = this.openBackend();
-    const quantizer = new ResidualQuantizer(ggml, backend, this.codebookVectors, this.latentDim);
+    const opening = openCodecBackend(this.options);
+    const quantizer = new ResidualQuantizer(opening, this.codebookVectors, this.latentDim);
     const shape = { layers: encoderLayers(config), channels: 1, columnsPerFrame: this.hopLength };
-    const network = new CausalNetwork(ggml, backend, { shape, weights, weightType: 'f32' });
-    const free = () => Promise.all([network.free(), quantizer.free()]).then(() => backend.free());
+    const network = new CausalNetwork(opening, { shape, weights, weightType: 'f32' });
+    const free = () => Promise.all([network.free(), quantizer.free()]).then(() => closeBackend(opening));
     return { network, quantizer, free };
-  }
-
-  private openBackend() {
-    const { device = 'cpu', threads = 1 } = this.options;
-    const ggml = openGgml();
-    return { ggml, backend: ggml.backend(device, { threads }) };
   }
 
   private expectAlive(): void {
     if (this.freed) throw new Error('EncodecCodec: this codec was freed; open it again');
   }
 }
+
+/** A backend that did not open need not be freed. */
+const closeBackend = (opening: Promise<CodecBackend>): Promise<void> =>
+  opening.then(
+    ({ backend }) => backend.free(),
+    () => undefined,
+  );
 
 function bandwidthOf({ targetBandwidths }: EncodecConfig, asked: number | undefined): number {
   if (asked === undefined) return targetBandwidths.includes(SLED_BANDWIDTH) ? SLED_BANDWIDTH : Math.max(...targetBandwidths); // prettier-ignore

@@ -14,19 +14,20 @@ export interface LoadedNetwork {
 
 interface Matrix {
   readonly ne: readonly number[];
-  readonly values: Float32Array;
+  /** Puts the values in order: milliseconds of a large matrix, so one after another, as they are uploaded. */
+  readonly values: () => Float32Array;
 }
 
-/** Uploads the weights of `layers`, matrices as `type`. */
-export function loadNetwork(
+/** Uploads the weights of `layers` on worker threads, matrices as `type`. */
+export async function loadNetwork(
   ggml: Ggml,
   backend: Backend,
   layers: readonly Layer[],
   arrays: EncodecWeights,
   type: NetworkWeightType,
-): LoadedNetwork {
+): Promise<LoadedNetwork> {
   const context = ggml.context();
-  const uploads: [Tensor, Float32Array][] = [];
+  const uploads: [Tensor, () => Float32Array][] = [];
   const weights = new Map<string, Tensor>();
   for (const [name, { ne, values }] of matricesOf(layers, arrays)) {
     const isMatrix = ne.length === 2 && (type !== 'q8_0' || ne[0] % 32 === 0);
@@ -34,8 +35,8 @@ export function loadNetwork(
     weights.set(name, tensor);
     uploads.push([tensor, values]);
   }
-  context.allocate(backend, { zero: false });
-  for (const [tensor, values] of uploads) tensor.set(values);
+  await context.allocateAsync(backend, { zero: false });
+  for (const [tensor, values] of uploads) await tensor.setAsync(values());
   return { layers, context, weights };
 }
 
@@ -45,7 +46,7 @@ function matricesOf(layers: readonly Layer[], arrays: EncodecWeights): Map<strin
     const values = arrays.get(`${layer.name}.weight`)!;
     const matrix = layer.kind === 'convolution' ? windowMatrix(layer, values) : upsamplingMatrix(layer, values);
     matrices.set(`${layer.name}.weight`, matrix);
-    matrices.set(`${layer.name}.bias`, { ne: [layer.outputs], values: arrays.get(`${layer.name}.bias`)! });
+    matrices.set(`${layer.name}.bias`, { ne: [layer.outputs], values: () => arrays.get(`${layer.name}.bias`)! });
   }
   for (const layer of layers) {
     if (layer.kind === 'lstm') addLstm(layer, arrays, matrices);
@@ -55,13 +56,16 @@ function matricesOf(layers: readonly Layer[], arrays: EncodecWeights): Map<strin
 
 /** [Co, Ci, K] -> rows of a window's K columns of Ci channels. */
 function windowMatrix({ inputs, outputs, kernel }: Convolution, values: Float32Array): Matrix {
-  const rows = new Float32Array(values.length);
-  for (let o = 0, at = 0; o < outputs; o++) {
-    for (let k = 0; k < kernel; k++) {
-      for (let c = 0; c < inputs; c++) rows[at++] = values[(o * inputs + c) * kernel + k];
+  const inOrder = () => {
+    const rows = new Float32Array(values.length);
+    for (let o = 0, at = 0; o < outputs; o++) {
+      for (let k = 0; k < kernel; k++) {
+        for (let c = 0; c < inputs; c++) rows[at++] = values[(o * inputs + c) * kernel + k];
+      }
     }
-  }
-  return { ne: [kernel * inputs, outputs], values: rows };
+    return rows;
+  };
+  return { ne: [kernel * inputs, outputs], values: inOrder };
 }
 
 /**
@@ -69,25 +73,31 @@ function windowMatrix({ inputs, outputs, kernel }: Convolution, values: Float32A
  * y[t * s + j] = w[.., j + s] x[t - 1] + w[.., j] x[t].
  */
 function upsamplingMatrix({ inputs, outputs, stride }: Upsampling, values: Float32Array): Matrix {
-  const rows = new Float32Array(values.length);
-  const kernel = 2 * stride;
-  for (let j = 0, at = 0; j < stride; j++) {
-    for (let o = 0; o < outputs; o++) {
-      for (const tap of [j + stride, j]) {
-        for (let c = 0; c < inputs; c++) rows[at++] = values[(c * outputs + o) * kernel + tap];
+  const inOrder = () => {
+    const rows = new Float32Array(values.length);
+    const kernel = 2 * stride;
+    for (let j = 0, at = 0; j < stride; j++) {
+      for (let o = 0; o < outputs; o++) {
+        for (const tap of [j + stride, j]) {
+          for (let c = 0; c < inputs; c++) rows[at++] = values[(c * outputs + o) * kernel + tap];
+        }
       }
     }
-  }
-  return { ne: [2 * inputs, stride * outputs], values: rows };
+    return rows;
+  };
+  return { ne: [2 * inputs, stride * outputs], values: inOrder };
 }
 
 function addLstm({ name, width, layers }: Lstm, arrays: EncodecWeights, matrices: Map<string, Matrix>): void {
   for (let i = 0; i < layers; i++) {
     const array = (part: string) => gatesTogether(arrays.get(`${name}.${part}_l${i}`)!);
-    const [bias, recurrent] = [array('bias_ih'), array('bias_hh')];
-    matrices.set(`${name}.${i}.input`, { ne: [width, 4 * width], values: array('weight_ih') });
-    matrices.set(`${name}.${i}.recurrent`, { ne: [width, 4 * width], values: array('weight_hh') });
-    matrices.set(`${name}.${i}.bias`, { ne: [4 * width], values: bias.map((value, n) => value + recurrent[n]) });
+    const bias = () => {
+      const recurrent = array('bias_hh');
+      return array('bias_ih').map((value, n) => value + recurrent[n]);
+    };
+    matrices.set(`${name}.${i}.input`, { ne: [width, 4 * width], values: () => array('weight_ih') });
+    matrices.set(`${name}.${i}.recurrent`, { ne: [width, 4 * width], values: () => array('weight_hh') });
+    matrices.set(`${name}.${i}.bias`, { ne: [4 * width], values: bias });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Residual vector quantisation. Letters: K codebooks, V vectors of a codebook, D channels, T frames. */
-import type { Backend, Context, Ggml, Graph, Tensor } from '@sled-tts/ggml';
+import type { Context, Graph, Tensor } from '@sled-tts/ggml';
+import { inBackground, type CodecBackend } from '../open-backend.js';
 
 /** Frames that are compared at once; fewer are filled up with zeros. */
 const FRAMES = 25;
@@ -8,6 +9,11 @@ interface Comparison {
   readonly frames: Tensor;
   readonly products: Tensor;
   readonly graph: Graph;
+}
+
+interface Tables {
+  readonly context: Context;
+  readonly comparisons: readonly Comparison[];
 }
 
 /** The sums of codebook vectors that codes [K, T] stand for: latents [T, D]. */
@@ -33,8 +39,7 @@ export function spreadOfSums(codebooks: readonly Float32Array[], dimension: numb
 
 /** Finds the nearest vectors on ggml, one codebook after another. */
 export class ResidualQuantizer {
-  private readonly context: Context;
-  private readonly comparisons: Comparison[] = [];
+  private readonly loading: Promise<Tables>;
   /** |e|^2 of every vector, [K][V]. */
   private readonly squares: Float64Array[];
   /** [FRAMES, V] */
@@ -43,25 +48,14 @@ export class ResidualQuantizer {
   private freed = false;
 
   constructor(
-    ggml: Ggml,
-    backend: Backend,
+    opening: Promise<CodecBackend>,
     private readonly codebooks: readonly Float32Array[],
     private readonly dimension: number,
   ) {
     const size = codebooks[0].length / dimension;
     this.scores = new Float32Array(FRAMES * size);
     this.squares = codebooks.map((vectors) => squaresOf(vectors, dimension));
-    this.context = ggml.context();
-    const tables = codebooks.map((_, k) => this.context.tensor('f32', [dimension, size], `codebook.${k}`));
-    this.context.allocate(backend);
-    tables.forEach((table, k) => {
-      table.set(codebooks[k]);
-      const frames = this.context.input('f32', [dimension, FRAMES]);
-      const products = this.context.ops.mulMat(table, frames).output(); // [V, FRAMES]
-      const graph = this.context.graph();
-      graph.expand(products);
-      this.comparisons.push({ frames, products, graph: graph.allocate(backend) });
-    });
+    this.loading = inBackground(opening.then((opened) => loadTables(opened, codebooks, dimension)));
   }
 
   /** Embeddings [T, D] -> codes [K, T]. Calls take turns. */
@@ -74,13 +68,15 @@ export class ResidualQuantizer {
   /** Frees tables and graphs after the frames that are being encoded. */
   free(): Promise<void> {
     this.freed = true;
-    return this.turn.then(() => {
-      for (const { graph } of this.comparisons) graph.free();
-      this.context.free();
+    return this.turn.then(async () => {
+      const tables = await this.loading.catch(() => undefined);
+      for (const { graph } of tables?.comparisons ?? []) graph.free();
+      await tables?.context.freeAsync();
     });
   }
 
   private async encodeAll(embeddings: Float32Array): Promise<Int32Array> {
+    const { comparisons } = await this.loading;
     if (this.freed) throw new Error('EncodecCodec: the codec was freed while a stream was in use');
     const D = this.dimension;
     const T = embeddings.length / D;
@@ -90,7 +86,7 @@ export class ResidualQuantizer {
       const residual = new Float32Array(FRAMES * D);
       residual.set(embeddings.subarray(at * D, (at + count) * D));
       for (let k = 0; k < this.codebooks.length; k++) {
-        const nearest = await this.nearest(k, residual, count);
+        const nearest = await this.nearest(comparisons[k], this.squares[k], residual, count);
         codes.set(nearest, k * T + at);
         subtract(residual, this.codebooks[k], nearest, D);
       }
@@ -99,9 +95,12 @@ export class ResidualQuantizer {
   }
 
   // argmin |x - e|^2 = argmax 2 x e - |e|^2; the first of equals
-  private async nearest(k: number, residual: Float32Array, count: number): Promise<Int32Array> {
-    const { frames, products, graph } = this.comparisons[k];
-    const squares = this.squares[k];
+  private async nearest(
+    { frames, products, graph }: Comparison,
+    squares: Float64Array,
+    residual: Float32Array,
+    count: number,
+  ): Promise<Int32Array> {
     const V = squares.length;
     frames.set(residual);
     await graph.compute();
@@ -117,6 +116,28 @@ export class ResidualQuantizer {
       return code;
     });
   }
+}
+
+/** Uploads the codebooks, and makes a graph for each that multiplies frames by its vectors. */
+async function loadTables(
+  { ggml, backend }: CodecBackend,
+  codebooks: readonly Float32Array[],
+  dimension: number,
+): Promise<Tables> {
+  const size = codebooks[0].length / dimension;
+  const context = ggml.context();
+  const tables = codebooks.map((_, k) => context.tensor('f32', [dimension, size], `codebook.${k}`));
+  await context.allocateAsync(backend, { zero: false });
+  const comparisons: Comparison[] = [];
+  for (const [k, table] of tables.entries()) {
+    await table.setAsync(codebooks[k]);
+    const frames = context.input('f32', [dimension, FRAMES]);
+    const products = context.ops.mulMat(table, frames).output(); // [V, FRAMES]
+    const graph = context.graph();
+    graph.expand(products);
+    comparisons.push({ frames, products, graph: graph.allocate(backend) });
+  }
+  return { context, comparisons };
 }
 
 function squaresOf(vectors: Float32Array, dimension: number): Float64Array {

@@ -1,4 +1,4 @@
-import type { Backend, Ggml } from '@sled-tts/ggml';
+import { inBackground, openCodecBackend, type CodecBackend, type CodecBackendOptions } from '../open-backend.js';
 import type { MelCodecConfig } from './config.js';
 import {
   buildDecoderGraph,
@@ -8,6 +8,11 @@ import {
   type LoadedDecoder,
 } from './decoder-graph.js';
 import type { WeightArray } from './decoder-weights.js';
+
+export interface DecoderEngineOptions extends CodecBackendOptions {
+  /** What the decoder's matrices are held in; f32 without it. */
+  readonly weightType?: DecoderWeightType;
+}
 
 /** Latent frames of the chunks that graphs exist for, largest first; any length is a sum of them. */
 const CHUNK_FRAMES = [25, 5, 1] as const;
@@ -20,22 +25,30 @@ export interface DecodedChunk {
   readonly history: Float32Array;
 }
 
-/** The decoder's weights and graphs on a backend of its own, shared by all streams; graphs are built when a chunk size is first needed. */
+interface OpenDecoder extends CodecBackend {
+  readonly decoder: LoadedDecoder;
+}
+
+/**
+ * The decoder's weights and graphs on a backend of its own, shared by all streams. It is loaded beside other work; graphs are
+ * built when a chunk size is first needed.
+ */
 export class DecoderEngine {
-  private readonly loaded: LoadedDecoder;
+  private readonly loading: Promise<OpenDecoder>;
   private readonly graphs = new Map<number, DecoderGraph>();
   /** A graph's inputs and outputs belong to one chunk at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private freed = false;
 
   constructor(
-    private readonly ggml: Ggml,
-    private readonly backend: Backend,
     readonly config: MelCodecConfig,
     weights: ReadonlyMap<string, WeightArray>,
-    type: DecoderWeightType,
+    { weightType = 'f32', ...options }: DecoderEngineOptions,
   ) {
-    this.loaded = loadDecoder(ggml, backend, config, weights, type);
+    const load = async ({ ggml, backend }: CodecBackend) => {
+      return { ggml, backend, decoder: await loadDecoder(ggml, backend, config, weights, weightType) };
+    };
+    this.loading = inBackground(openCodecBackend(options).then(load));
   }
 
   /** The largest chunk of at most `frames` latent frames that there is a graph for. */
@@ -57,20 +70,21 @@ export class DecoderEngine {
   }
 
   /** Frees weights, graphs and backend after the chunk that is being decoded. */
-  free(): void {
+  async free(): Promise<void> {
     if (this.freed) return;
     this.freed = true;
-    void this.turn.then(() => {
-      for (const graph of this.graphs.values()) graph.free();
-      this.loaded.context.free();
-      this.backend.free();
-    });
+    await this.turn;
+    for (const graph of this.graphs.values()) graph.free();
+    const loaded = await this.loading.catch(() => undefined);
+    await loaded?.decoder.context.freeAsync();
+    loaded?.backend.free();
   }
 
   private async run(latents: Float32Array, history: Float32Array): Promise<DecodedChunk> {
+    const loaded = await this.loading;
     if (this.freed) throw new Error('MelCodec: the codec was freed while a decoder was in use');
     const { latentDim, decoderInputKernel } = this.config;
-    const graph = this.graphOf(latents.length / latentDim - (decoderInputKernel - 1));
+    const graph = this.graphOf(loaded, latents.length / latentDim - (decoderInputKernel - 1));
     graph.latents.set(latents, 0);
     graph.history.set(history);
     await graph.compute();
@@ -82,10 +96,10 @@ export class DecoderEngine {
     return { output, history: next };
   }
 
-  private graphOf(frames: number): DecoderGraph {
+  private graphOf({ ggml, backend, decoder }: OpenDecoder, frames: number): DecoderGraph {
     const known = this.graphs.get(frames);
     if (known) return known;
-    const graph = buildDecoderGraph(this.ggml, this.backend, this.config, this.loaded, frames);
+    const graph = buildDecoderGraph(ggml, backend, this.config, decoder, frames);
     this.graphs.set(frames, graph);
     return graph;
   }

@@ -29,14 +29,14 @@ export interface LoadedDecoder {
   readonly weights: ReadonlyMap<string, Tensor>;
 }
 
-/** Uploads the weights, matrices as `type`. */
-export function loadDecoder(
+/** Uploads the weights on worker threads, matrices as `type`. */
+export async function loadDecoder(
   ggml: Ggml,
   backend: Backend,
   config: MelCodecConfig,
   arrays: ReadonlyMap<string, WeightArray>,
   type: DecoderWeightType,
-): LoadedDecoder {
+): Promise<LoadedDecoder> {
   const context = ggml.context();
   const uploads: [Tensor, Float32Array][] = [];
   const weights = new Map<string, Tensor>();
@@ -53,8 +53,8 @@ export function loadDecoder(
   if (config.decoderSource === 'none') {
     declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
   }
-  context.allocate(backend, { zero: false });
-  for (const [tensor, values] of uploads) tensor.set(values);
+  await context.allocateAsync(backend, { zero: false });
+  for (const [tensor, values] of uploads) await tensor.setAsync(values);
   return { context, weights };
 }
 

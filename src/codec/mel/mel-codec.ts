@@ -1,21 +1,12 @@
-import { openGgml } from '@sled-tts/ggml';
 import { CheckpointError } from '../../model/errors.js';
 import type { Codec, LatentDecoder } from '../codec.js';
 import { MelAnalysis } from './analysis.js';
 import { hopLengthOf } from './config.js';
-import { DecoderEngine } from './decoder-engine.js';
-import type { DecoderWeightType } from './decoder-graph.js';
+import { DecoderEngine, type DecoderEngineOptions } from './decoder-engine.js';
 import { readMelCodecFiles, type LatentStatistics, type MelCodecFiles } from './files.js';
 import { MelDecoder } from './mel-decoder.js';
 
-export interface MelCodecOptions {
-  /** `cpu` (default), `gpu`, or the name of one of ggml's devices. */
-  readonly device?: string;
-  /** Threads of a CPU; 1 without it. */
-  readonly threads?: number;
-  /** What the decoder's matrices are held in; f32 without it. */
-  readonly weightType?: DecoderWeightType;
-}
+export type MelCodecOptions = DecoderEngineOptions;
 
 /**
  * The shipped voice's codec: latents are a fixed linear map of stacked log-mel frames, sound comes back through a
@@ -59,9 +50,10 @@ export class MelCodec implements Codec {
     return new MelDecoder(this.engine);
   }
 
-  free(): void {
-    this.engine?.free();
+  async free(): Promise<void> {
+    const { engine } = this;
     this.engine = undefined;
+    await engine?.free();
   }
 
   private createEngine(): DecoderEngine {
@@ -71,9 +63,6 @@ export class MelCodec implements Codec {
         'MelCodec: these files hold the analysis only; train a decoder with `sled-tts codec train`',
       );
     }
-    const { device = 'cpu', threads = 1, weightType = 'f32' } = this.options;
-    const ggml = openGgml();
-    const backend = ggml.backend(device, { threads });
-    return new DecoderEngine(ggml, backend, config, decoder, weightType);
+    return new DecoderEngine(config, decoder, this.options);
   }
 }

@@ -105,7 +105,7 @@ const codec: Codec = {
   createDecoder: () => {
     throw new Error('not used');
   },
-  free: () => {},
+  free: async () => {},
 };
 
 /** Two recordings of 100 ms; three utterances of the first, one of the second, not in time order. */

@@ -175,7 +175,7 @@ test('an error of the decoder reaches the reader, and everything is freed', asyn
   vi.spyOn(parts.codec, 'createDecoder').mockImplementationOnce(() => ({
     decode: () => Promise.reject(new Error('no sound')),
     flush: () => Promise.resolve(new Float32Array()),
-    free: () => undefined,
+    free: async () => undefined,
   }));
   await expect(tts.generate(SENTENCE)).rejects.toThrow('no sound');
   expect(parts.session.streams).toBe(0);
@@ -225,8 +225,9 @@ test('a voice that is freed while it speaks ends its streams, and speaks no more
   const voice = new SledTts(other);
   let speaking: Promise<unknown> = Promise.resolve();
   await new Promise<void>((begun) => (speaking = voice.generate(TEXT, { onProgress: () => begun() })));
+  const ended = expect(speaking).rejects.toThrow(/closed|freed/);
   await voice.free();
-  await expect(speaking).rejects.toThrow(/closed|freed/);
+  await ended;
   await expect(voice.generate(SENTENCE)).rejects.toThrow(/freed/);
   await voice.free();
 });

@@ -81,7 +81,7 @@ export class ToyCodec implements Codec {
     };
   }
 
-  free(): void {
+  async free(): Promise<void> {
     this.freed = true;
   }
 }

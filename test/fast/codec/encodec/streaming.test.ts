@@ -89,7 +89,7 @@ describe('an EnCodec stream', () => {
     expect((await decoder.decode(latents.subarray(6 * codec.latentDim, 7 * codec.latentDim))).length).toBe(7 * 24);
     expect((await decoder.decode(latents.subarray(7 * codec.latentDim))).length).toBe(24);
     expect((await decoder.flush()).length).toBe(0);
-    codec.free();
+    await codec.free();
   });
 
   it('gives codes [K, T] of each chunk and the sums of their vectors', async () => {
@@ -99,14 +99,14 @@ describe('an EnCodec stream', () => {
     expect([codes.length, latents.length]).toEqual([16 * 8, 8 * 12]);
     expect(codec.latentsOf(codes)).toEqual(latents);
     expect((await encoder.flush()).codes.length).toBe(16);
-    codec.free();
+    await codec.free();
   });
 
   it('is silent about nothing', async () => {
     const codec = new EncodecCodec(goldenFiles('tiny'));
     expect(await decodeInChunks(codec, new Float32Array(0), [])).toEqual(new Float32Array(0));
     expect(await codec.encode(new Float32Array(0))).toEqual(new Float32Array(0));
-    codec.free();
+    await codec.free();
   });
 
   it('leaves nothing alive natively, the codec freed, and grows by no chunk', async () => {
@@ -121,8 +121,9 @@ describe('an EnCodec stream', () => {
     }
     expect(liveObjects()).toEqual(used);
     const busy = decodeInChunks(codec, latents, [13]);
-    codec.free();
+    const freed = codec.free();
     await expect(busy).rejects.toThrow('the codec was freed while a stream was in use');
-    await expect.poll(liveObjects).toEqual(before);
+    await freed;
+    expect(liveObjects()).toEqual(before);
   });
 });
