@@ -93,10 +93,10 @@ async function readConfigs(path: string, flags: GivenFlags): Promise<TrainingCon
   const { parseTrainingConfig } = await trainingModule(() => import('../train/training-config.js'));
   const json = parseJson(await readFile(path, 'utf8'), path) as { model?: object; training?: object };
   const { textPerTurn: stream_n, framesPerTurn: stream_m, steps, seed } = flags;
-  return {
-    model: parseConfig({ ...json.model, ...given({ stream_n, stream_m }) }, `${path}: model`),
-    training: parseTrainingConfig({ ...json.training, ...given({ steps, seed }) }, `${path}: training`),
-  };
+  const training = parseTrainingConfig({ ...json.training, ...given({ steps, seed }) }, `${path}: training`);
+  const alignment_heads = training.alignmentWeight > 0 ? training.guidedHeads : [];
+  const model = { alignment_heads, ...json.model, ...given({ stream_n, stream_m }) };
+  return { model: parseConfig(model, `${path}: model`), training };
 }
 
 const given = (values: Record<string, number | undefined>) =>

@@ -24,6 +24,8 @@ export interface GenerateOptions {
   onEndScore?: (score: number) => void;
   /** Told before the next turn's text is waited for. */
   onWaiting?: () => void;
+  /** Told of each drawn frame how much attention the alignment heads paid to each token read, summing to 1; never where there are none. */
+  onAttention?: (weights: Float32Array) => void;
 }
 
 /** Why generation ended: by its end-of-speech score, by maxFrames, or because no position was left. */
@@ -40,14 +42,19 @@ export async function* generateFrames(
   text: TokenSource,
   options: GenerateOptions,
 ): AsyncGenerator<Float32Array, StopReason> {
-  const { signal, maxFrames = Infinity, prompt = [], onEndScore, onWaiting } = options;
+  const { signal, maxFrames = Infinity, prompt = [], onEndScore, onWaiting, onAttention } = options;
   const { textPerTurn, framesPerTurn, maxPositions, eosId } = config;
   const threshold = isInterleaved(config) ? STREAMING_THRESHOLD : OFFLINE_THRESHOLD;
   let turn = await text.read(textPerTurn, signal);
-  const stream = session.open(options);
+  const stream = session.open({ ...options, watched: onAttention !== undefined });
+  const textAt: number[] = []; // position of each token
+  const feed = (ids: readonly number[]) => {
+    ids.forEach((_, i) => textAt.push(stream.length + i));
+    stream.feedText(ids);
+  };
   try {
     stream.feedUnconditional(eosId);
-    stream.feedText(turn.ids);
+    feed(turn.ids);
     let [frames, tokens, given] = [0, turn.ids.length, 0];
     for (;;) {
       const limit = typeof maxFrames === 'number' ? maxFrames : maxFrames(tokens);
@@ -59,10 +66,11 @@ export async function* generateFrames(
         if (frames >= limit) return 'maxFrames';
         if (stream.length >= maxPositions) return 'positions';
         signal?.throwIfAborted();
-        const { latent, endScore } = await stream.step();
+        const { latent, endScore, headScores } = await stream.step();
         signal?.throwIfAborted();
         onEndScore?.(endScore);
         if (turn.ended && probability(endScore) >= threshold) return 'end';
+        if (headScores) onAttention?.(textAttention(headScores, textAt));
         stream.feedFrame(latent);
         frames++;
         yield latent;
@@ -70,11 +78,23 @@ export async function* generateFrames(
       onWaiting?.();
       turn = await text.read(textPerTurn, signal);
       tokens += turn.ids.length;
-      stream.feedText(turn.ids);
+      feed(turn.ids);
     }
   } finally {
     stream.close();
   }
+}
+
+/** Softmax of each head's scores over the positions that hold text, averaged over heads. */
+function textAttention(headScores: readonly Float32Array[], textAt: readonly number[]): Float32Array {
+  const mean = new Float32Array(textAt.length);
+  for (const scores of headScores) {
+    const largest = textAt.reduce((most, at) => Math.max(most, scores[at]), -Infinity);
+    const weights = textAt.map((at) => Math.exp(scores[at] - largest));
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    weights.forEach((weight, i) => (mean[i] += weight / sum / headScores.length));
+  }
+  return mean;
 }
 
 const probability = (score: number) => 1 / (1 + Math.exp(-score));

@@ -12,6 +12,15 @@ const GRAPHS_KEPT = 48;
 /** The power of two that holds `needed`, from `smallest` up. */
 const bucket = (needed: number, smallest: number) => Math.max(smallest, 2 ** Math.ceil(Math.log2(needed)));
 
+/** What a step graph is built for. */
+interface StepSizes {
+  slot: number;
+  rows: number;
+  streams: number;
+  length: number;
+  watched: boolean;
+}
+
 /** Graphs by their sizes, the least recently used dropped. */
 export class GraphCache {
   readonly #graphs = new Map<string, StepGraph | PrefillGraph>();
@@ -21,11 +30,11 @@ export class GraphCache {
     private readonly cache: KvCache,
   ) {}
 
-  /** A step over `rows` slots from `slot`, `streams` frames, for rows of at most `length` positions. */
-  step({ slot, rows, streams, length }: { slot: number; rows: number; streams: number; length: number }): StepGraph {
+  /** A step over `rows` slots from `slot`, `streams` frames, for rows of at most `length` positions, with or without head scores. */
+  step({ slot, rows, streams, length, watched }: StepSizes): StepGraph {
     const window = this.#window(slot, length);
-    const key = `step ${slot} ${rows} ${streams} ${window.length}`;
-    return this.#get(key, () => new StepGraph(this.parts, window, rows, streams));
+    const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
+    return this.#get(key, () => new StepGraph(this.parts, window, rows, streams, watched));
   }
 
   /** A prefill of `count` positions of a slot whose last is number `length` - 1. */

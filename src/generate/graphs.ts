@@ -28,6 +28,8 @@ export interface Frame {
   latent: Float32Array;
   /** End-of-speech score before its sigmoid, on the conditional row. */
   endScore: number;
+  /** Of each alignment head, how well each position so far fits the conditional row's last one, before softmax; where asked for. */
+  headScores?: Float32Array[];
 }
 
 /** What graphs are built from. */
@@ -137,12 +139,16 @@ export class StepGraph extends BuiltGraph {
   readonly #noise: Tensor;
   readonly #latents: Tensor;
   readonly #endScores: Tensor;
+  /** [K, 1, R] of each alignment head. */
+  readonly #headScores: Tensor[] = [];
 
   constructor(
     parts: GraphParts,
-    window: CacheWindow,
+    private readonly window: CacheWindow,
     rows: number,
     readonly streams: number,
+    /** Whether the alignment heads' scores are computed too. */
+    watched: boolean,
   ) {
     super(parts);
     const { context, graph } = this;
@@ -153,7 +159,11 @@ export class StepGraph extends BuiltGraph {
     this.#unconditional = context.input('i32', [streams], 'unconditional');
     this.#guidance = context.input('f32', [1, streams], 'guidance');
     this.#noise = context.input('f32', [parts.config.noiseDim, streams], 'noise');
-    const z = sled.trunk(this.#feed.inputs, window); // [C, R]
+    const watch = (layer: number, query: Tensor) => {
+      for (const [l, head] of parts.config.alignmentHeads)
+        if (l === layer) this.#headScores.push(graph.expand(sled.headScores(l, head, query, window).output()));
+    };
+    const z = sled.trunk(this.#feed.inputs, window, watched ? watch : undefined); // [C, R]
     const conditional = getRows(z, this.#conditional); // [C, n]
     const guided = sled.guide(conditional, getRows(z, this.#unconditional), this.#guidance);
     this.#endScores = graph.expand(sled.endScore(conditional).output());
@@ -173,7 +183,20 @@ export class StepGraph extends BuiltGraph {
     this.#noise.set(noise);
     await this.graph.compute();
     const [latents, endScores] = [this.#latents.get() as Float32Array, this.#endScores.get() as Float32Array];
-    return frames.map((_, i) => ({ latent: latents.slice(i * D, (i + 1) * D), endScore: endScores[i] }));
+    const heads = this.#headScores.map((scores) => scores.get() as Float32Array);
+    return frames.map(({ conditional }, i) => ({
+      latent: latents.slice(i * D, (i + 1) * D),
+      endScore: endScores[i],
+      ...(heads.length > 0 && { headScores: heads.map((scores) => this.#scaled(scores, conditional, rows)) }),
+    }));
+  }
+
+  /** A row of one head's scores [K, 1, R], as far as its positions go. */
+  #scaled(scores: Float32Array, row: number, rows: readonly (PositionInput | undefined)[]): Float32Array {
+    const { width, heads } = this.parts.config;
+    const first = row * this.window.length;
+    const own = scores.slice(first, first + (rows[row]?.position ?? 0) + 1);
+    return own.map((score) => score / Math.sqrt(width / heads));
   }
 }
 

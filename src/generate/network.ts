@@ -45,6 +45,9 @@ const norm = (ops: Ops, x: Tensor, at: Weights) =>
 const part = ({ view }: Ops, joined: Tensor, i: number, size: number) =>
   view(joined, [size, joined.ne[1]], { strides: [joined.ne[0]], offset: i * size });
 
+/** Told a layer's queries [E, H, T, R] once its keys are in the cache. */
+export type QueryWatch = (layer: number, query: Tensor) => void;
+
 /** The network's parts as graph builders; `expand` adds a cache write to the graph before what reads it. */
 export class SledGraph {
   constructor(
@@ -54,10 +57,10 @@ export class SledGraph {
     private readonly config: SledConfig,
   ) {}
 
-  /** Text and frames -> hidden vectors z [C, M]. */
-  trunk(inputs: TrunkInputs, window: CacheWindow): Tensor {
+  /** Text and frames -> hidden vectors z [C, M]. `watch` is told each layer's queries. */
+  trunk(inputs: TrunkInputs, window: CacheWindow, watch?: QueryWatch): Tensor {
     let x = this.embed(inputs);
-    for (let i = 0; i < this.config.layers; i++) x = this.layer(i, x, inputs, window);
+    for (let i = 0; i < this.config.layers; i++) x = this.layer(i, x, inputs, window, watch);
     return this.rms(x, this.weights.at('outputNorm'));
   }
 
@@ -78,9 +81,9 @@ export class SledGraph {
     return norm(this.ops, add(mul(text, isText), mul(speech, isFrame)), this.weights.at('inputNorm'));
   }
 
-  private layer(i: number, x: Tensor, inputs: TrunkInputs, window: CacheWindow): Tensor {
+  private layer(i: number, x: Tensor, inputs: TrunkInputs, window: CacheWindow, watch?: QueryWatch): Tensor {
     const at = this.weights.at(`layers.${i}`);
-    x = this.ops.add(x, this.attention(i, this.rms(x, at.at('attentionNorm')), inputs, window));
+    x = this.ops.add(x, this.attention(i, this.rms(x, at.at('attentionNorm')), inputs, window, watch));
     return this.ops.add(x, this.feedForward(this.rms(x, at.at('feedForwardNorm')), at.at('feedForward')));
   }
 
@@ -110,7 +113,7 @@ export class SledGraph {
     this.expand(setRows(cache.values[i], part(this.ops, joined, 2, C), cacheRows));
   }
 
-  private attention(i: number, x: Tensor, inputs: TrunkInputs, window: CacheWindow): Tensor {
+  private attention(i: number, x: Tensor, inputs: TrunkInputs, window: CacheWindow, watch?: QueryWatch): Tensor {
     const { width: C, heads: H } = this.config;
     const { reshape, permute, flashAttention, mulMat } = this.ops;
     const at = this.weights.at(`layers.${i}`);
@@ -118,6 +121,7 @@ export class SledGraph {
     this.remember(i, joined, inputs, window);
     const [, T, , R] = inputs.mask.ne;
     const query = reshape(this.rotate(joined, 0, inputs.positions), C / H, H, T, R);
+    watch?.(i, query);
     const attended = flashAttention(
       permute(query, 0, 2, 1, 3), // [E, H, T, R] -> [E, T, H, R]
       this.remembered(window.cache.keys[i], window, R),
@@ -134,6 +138,17 @@ export class SledGraph {
     const offset = slot * cache.positions * C;
     const heads = this.ops.view(cached, [E, H, length, R], { strides: [E, C, C * cache.positions], offset });
     return this.ops.permute(heads, 0, 2, 1, 3);
+  }
+
+  /** How well each cached position fits a head's queries, before scaling and softmax, which a flash kernel keeps to itself: [K, T, R]. */
+  headScores(layer: number, head: number, query: Tensor, window: CacheWindow): Tensor {
+    const { mulMat, view } = this.ops;
+    const [E, H, T, R] = query.ne;
+    const { cache, slot, length: K } = window;
+    const C = E * H;
+    const offset = slot * cache.positions * C + head * E;
+    const keys = view(cache.keys[layer], [E, K, R], { strides: [C, C * cache.positions], offset });
+    return mulMat(keys, view(query, [E, T, R], { strides: [C, C * T], offset: head * E }));
   }
 
   /** down(silu(gate(x)) * up(x)) */

@@ -22,6 +22,8 @@ export interface StreamOptions {
   noise: NoiseSource;
   /** What this stream begins with as others do: computed for the first of them, copied for the rest. */
   prefix?: SharedPrefix;
+  /** Whether its frames come with the scores of the alignment heads, where the model has any. */
+  watched?: boolean;
 }
 
 /** A sequence in the cache. */
@@ -271,8 +273,10 @@ export class Session {
       };
     });
     const length = Math.max(...rows.map(({ cached }) => cached));
+    const watched = streams.some(({ options }) => options.watched) && this.config.alignmentHeads.length > 0;
     this.steps++;
-    return this.#graphs.step({ slot: first, rows: count, streams: frames.length, length }).compute(inputs, frames);
+    const sizes = { slot: first, rows: count, streams: frames.length, length, watched };
+    return this.#graphs.step(sizes).compute(inputs, frames);
   }
 
   /** A larger cache when these slots and positions do not fit; graphs look into the old one and go with it. */

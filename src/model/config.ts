@@ -38,6 +38,8 @@ export interface SledConfig {
   guidanceScale: number;
   /** Deviation of the energy head's noise that the model speaks best with; it was trained with 1. */
   temperature: number;
+  /** [layer, head] of each head that was taught to look at the text that sounds, which word timings are read from. */
+  alignmentHeads: readonly (readonly [number, number])[];
 }
 
 type Field = { [K in keyof SledConfig]: { key: K; fallback?: SledConfig[K] } }[keyof SledConfig];
@@ -67,6 +69,7 @@ const FIELDS: Record<string, Field> = {
   text_front_end: { key: 'text', fallback: 'bpe' },
   guidance_scale: { key: 'guidanceScale', fallback: 1 },
   temperature: { key: 'temperature', fallback: 1 },
+  alignment_heads: { key: 'alignmentHeads', fallback: [] },
 };
 
 /** Keys that the released files carry and that must have these values, since nothing else is built. */
@@ -139,6 +142,11 @@ export function checkConfig(config: SledConfig): string[] {
   expect(['bpe', 'phonemes-en'].includes(config.text), 'text', 'bpe or phonemes-en');
   expect(Number.isFinite(config.guidanceScale) && config.guidanceScale >= 0, 'guidanceScale', 'a number from 0');
   expect(Number.isFinite(config.temperature) && config.temperature >= 0, 'temperature', 'a number from 0');
+  expect(
+    areHeads(config),
+    'alignmentHeads',
+    `pairs of a layer below ${config.layers} and a head below ${config.heads}`,
+  );
   const headSize = config.width / config.heads;
   expect(
     Number.isInteger(headSize) && headSize % 2 === 0,
@@ -148,6 +156,13 @@ export function checkConfig(config: SledConfig): string[] {
   if ((config.textPerTurn === Infinity) !== (config.framesPerTurn === Infinity))
     problems.push('stream_n and stream_m: expected both or neither');
   return problems;
+}
+
+/** Whether the alignment heads are a list of heads that are there, each once. */
+function areHeads({ alignmentHeads: pairs, layers, heads }: SledConfig): boolean {
+  const below = (x: unknown, end: number) => Number.isInteger(x) && Number(x) >= 0 && Number(x) < end;
+  const isHead = (pair: unknown) => Array.isArray(pair) && pair.length === 2 && below(pair[0], layers) && below(pair[1], heads); // prettier-ignore
+  return Array.isArray(pairs) && pairs.every(isHead) && new Set(pairs.map(String)).size === pairs.length;
 }
 
 /** The `config.json` that `parseConfig` reads back, with the released names. */

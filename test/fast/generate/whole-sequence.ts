@@ -67,3 +67,32 @@ export function drawWithTorch(
     }),
   );
 }
+
+/** How much attention one head pays, of all that it pays to the text read so far, before each of T frames: weights of the tokens read. */
+export function attendWithTorch(
+  config: SledConfig,
+  checkpoint: ReadonlyMap<string, SafetensorsArray>,
+  { text, frames, head: [layer, head] }: Pick<Generated, 'text' | 'frames'> & { head: readonly [number, number] },
+): number[][] {
+  const source = planPositions(text.length, frames.length, config);
+  const scores: number[][] = []; // [S][S]
+  scope(() =>
+    noGrad(() => {
+      const sled = new Sled(loadParameters(config, checkpoint), config);
+      const watch = (l: number, query: Tensor, key: Tensor) => {
+        if (l !== layer) return;
+        const [q, k] = [query, key].map((x) => x.select(0, 0).select(0, head)); // [S, E]
+        const [S, E] = q.shape;
+        const all = q.matmul(k.transpose(0, 1)).mul(1 / Math.sqrt(E)).toFloat32Array(); // prettier-ignore
+        for (let s = 0; s < S; s++) scores.push([...all.subarray(s * S, (s + 1) * S)]);
+      };
+      sled.trunk(rowOf(config, text, frames, source), { training: false, watch });
+    }),
+  );
+  return [...source.keys()].filter((s) => source[s] >= text.length).map((frame) => {
+    const read = [...source.keys()].filter((s) => s < frame && source[s] < text.length);
+    const weights = read.map((s) => Math.exp(scores[frame - 1][s]));
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    return weights.map((weight) => weight / sum);
+  }); // prettier-ignore
+}

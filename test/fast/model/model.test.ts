@@ -23,11 +23,30 @@ test('reads the released config and its defaults', () => {
 });
 
 test('writes a config that reads back equal', () => {
-  for (const extra of [{}, { stream_n: 10, stream_m: 12, text_front_end: 'phonemes-en', guidance_scale: 2 }]) {
+  const turns = { stream_n: 10, stream_m: 12, text_front_end: 'phonemes-en', guidance_scale: 2 };
+  for (const extra of [
+    {},
+    turns,
+    {
+      alignment_heads: [
+        [2, 0],
+        [4, 15],
+      ],
+    },
+  ]) {
+    // prettier-ignore
     const config = parseConfig({ ...RELEASED, ...extra });
     expect(parseConfig(JSON.parse(JSON.stringify(writeConfig(config))))).toEqual(config);
   }
 });
+
+test.each([[[[12, 0]]], [[[0, 16]]], [[[0]]], [[[0, 0.5]]], [[[1, 1], [1, 1]]], ['2,0'], [{ 0: [0, 0] }]])(
+  'refuses %j as alignment heads of 12 layers of 16 heads',
+  (alignment_heads) => {
+    const parse = () => parseConfig({ ...RELEASED, alignment_heads });
+    expect(parse).toThrow(/alignmentHeads: expected pairs of a layer below 12 and a head below 16, got/);
+  },
+); // prettier-ignore
 
 test('names everything that is wrong with a config at once', () => {
   const bad = {

@@ -6,7 +6,7 @@ import { DEFAULT_TRAINING, type TrainingConfig } from '../../../src/train/traini
 export const TINY_MODEL: SledConfig = {
   vocabSize: 12, width: 16, layers: 2, heads: 2, ffnWidth: 24, maxPositions: 64, ropeTheta: 10_000, normEps: 1e-6,
   latentDim: 4, headWidth: 16, headDepth: 1, noiseDim: 16, guidanceDropout: 0.2, dropout: 0.1, attentionDropout: 0,
-  activationDropout: 0, textPerTurn: 3, framesPerTurn: 4, bosId: 0, eosId: 2, text: 'phonemes-en', guidanceScale: 1, temperature: 1,
+  activationDropout: 0, textPerTurn: 3, framesPerTurn: 4, bosId: 0, eosId: 2, text: 'phonemes-en', guidanceScale: 1, temperature: 1, alignmentHeads: [],
 }; // prettier-ignore
 
 export const TINY_TRAINING: TrainingConfig = {
