@@ -1,13 +1,13 @@
-export {
-  SledTts,
-  type BatchOptions,
-  type LoadOptions,
-  type Recording,
-  type SpeakOptions,
-  type SpeakProgress,
-  type Speech,
-  type SpokenPart,
-} from './sled-tts.js';
+export { SledTts, type LoadOptions } from './sled-tts.js';
+export type {
+  BatchOptions,
+  Recording,
+  SpeakOptions,
+  SpeakProgress,
+  Speech,
+  SpokenPart,
+  SpokenWord,
+} from './speak-options.js';
 export type { Prompt } from './generate/prompt.js';
 export { Voice, type VoiceCodec } from './generate/voice.js';
 export { TorchRandom } from './generate/torch-random.js';

@@ -3,14 +3,13 @@ import { speakWithPauses } from './generate/paused-speech.js';
 import { checkParts, type SpeechParts } from './generate/speech.js';
 import { sharedNoise } from './generate/shared-noise.js';
 import { scaledNoise, TorchRandom, type NoiseSource } from './generate/torch-random.js';
-import type { SpokenUtterance } from './generate/utterance-speaker.js';
 import { checkCodec, checkPrompt, Voice } from './generate/voice.js';
 import { joined, type Prompt } from './generate/prompt.js';
-import type { Audio } from './audio/audio.js';
 import { describeMissing, setLoudness } from './audio/loudness.js';
 import { resample } from './audio/resample.js';
 import type { SledConfig } from './model/config.js';
 import { resolveModel } from './generate/resolve-model.js';
+import type { BatchOptions, Recording, SpeakOptions, Speech, SpokenPart, SpokenWord } from './speak-options.js';
 
 /** What and how to load. */
 export interface LoadOptions extends LoadVoiceOptions {
@@ -19,81 +18,6 @@ export interface LoadOptions extends LoadVoiceOptions {
    * or a hub id, `ORG/NAME` or `ORG/NAME@REVISION`, which is fetched into the cache of Hugging Face's tools.
    */
   model?: string;
-}
-
-/** How far speaking is. */
-export interface SpeakProgress {
-  /** Frames drawn so far. */
-  frames: number;
-  /** Estimate in [0, 1]; absent while the text is still being written. */
-  fraction?: number;
-}
-
-/** How a text is spoken. */
-export interface SpeakOptions {
-  /** Another seed is another reading; the same one gives the same samples (default 0). */
-  seed?: number;
-  /** How closely the text is followed; 1 costs half of anything else (default: the voice's own). */
-  guidanceScale?: number;
-  /** Deviation of the noise that frames are drawn with: lower is calmer and clearer, 0 always the same (default: the voice's own). */
-  temperature?: number;
-  /** What to go on from: a voice, or recorded latents and their text. A voice is computed once and used again. */
-  prompt?: Prompt;
-  /** Whether the sound begins with the prompt's, made again from its latents. */
-  includePrompt?: boolean;
-  /** How fast: 1.2 is a fifth faster, at the same pitch (0.5 to 2; default 1). A `[pause:0.5]` in the text keeps its length. */
-  rate?: number;
-  /** Loudness of generate()'s samples, LUFS, such as -16; left as it is where a peak would clip. No stream can know its own. */
-  loudness?: number;
-  /** Most latent frames to speak. */
-  maxFrames?: number;
-  /** The same limit in seconds. */
-  maxSeconds?: number;
-  signal?: AbortSignal;
-  onProgress?: (progress: SpeakProgress) => void;
-  /** Told each latent frame [D] as it is drawn. */
-  onFrame?: (latent: Float32Array) => void;
-  /** Told of each utterance as soon as its length is known. */
-  onUtterance?: (utterance: SpokenPart) => void;
-}
-
-/** How texts are spoken together. */
-export interface BatchOptions extends Omit<SpeakOptions, 'seed'> {
-  /** Readings of each text (default 1). */
-  count?: number;
-  /** A prompt for each text, in place of `prompt`. */
-  prompts?: readonly Prompt[];
-  /** Or a generator to go on with: the released evaluation seeds one for all of its batches. */
-  seed?: number | TorchRandom;
-}
-
-/** An utterance, and when it sounds. */
-export interface SpokenPart {
-  /** What is said; '' for a voice that reads phonemes. */
-  text: string;
-  startSeconds: number;
-  endSeconds: number;
-}
-
-/** A recording that becomes a voice. */
-export interface Recording extends Audio {
-  /** What is said in it, to the letter; '' where the text to speak will begin with it. */
-  text: string;
-  /** Only this much of its beginning becomes the voice; all of it is encoded. */
-  seconds?: number;
-}
-
-/** A text spoken as a whole. */
-export interface Speech {
-  /** Mono samples [N] in [-1, 1]. */
-  samples: Float32Array;
-  sampleRate: number;
-  /** T */
-  frames: number;
-  /** What the network drew, [T, D]. */
-  latents: Float32Array;
-  /** What was spoken as one, in order: sentences, or as much as the network holds. */
-  utterances: SpokenPart[];
 }
 
 const DEFAULT_SEED = 0;
@@ -195,15 +119,21 @@ export class SledTts {
 
   async #generate(text: string, options: Omit<SpeakOptions, 'seed'>, noise: NoiseSource): Promise<Speech> {
     const [chunks, frames, utterances]: [Float32Array[], Float32Array[], SpokenPart[]] = [[], [], []];
+    const words: SpokenWord[] = [];
+    const onWord = (word: SpokenWord) => {
+      words.push(word);
+      options.onWord?.(word);
+    };
     const onUtterance = (utterance: SpokenPart) => {
       utterances.push(utterance);
       options.onUtterance?.(utterance);
     };
-    const spoken = this.#speak(text, { ...options, onUtterance }, noise, (latent) => frames.push(latent));
+    const told = { ...options, onUtterance, ...(options.words && { onWord }) };
+    const spoken = this.#speak(text, told, noise, (latent) => frames.push(latent));
     for await (const chunk of spoken) chunks.push(chunk);
     const { sampleRate } = this;
     const samples = options.loudness === undefined ? joined(chunks) : this.#levelled(joined(chunks), options.loudness);
-    return { samples, sampleRate, frames: frames.length, latents: joined(frames), utterances };
+    return { samples, sampleRate, frames: frames.length, latents: joined(frames), utterances, words };
   }
 
   #levelled(samples: Float32Array, target: number): Float32Array {
@@ -219,14 +149,17 @@ export class SledTts {
     noise: NoiseSource,
     onFrame?: (latent: Float32Array) => void,
   ): AsyncGenerator<Float32Array, void> {
-    const { onProgress, onUtterance, includePrompt = false, rate = 1 } = options;
+    const { onProgress, onUtterance, onWord, includePrompt = false, rate = 1 } = options;
     const { guidanceScale = this.config.guidanceScale, temperature = this.config.temperature } = options;
     checkText(text);
     checkScale('guidanceScale', guidanceScale);
     checkScale('temperature', temperature);
     const prompt = this.#checkedPrompt(options.prompt);
     let expected: number | undefined;
-    let frames = 0;
+    let [frames, written] = [0, ''];
+    const first = (includePrompt && prompt ? prompt.latents.length : 0) / this.config.latentDim;
+    /** Seconds of the sound, which may begin with a prompt's, before a frame. */
+    const at = (frame: number, pausedSeconds: number) => (first + frame) / this.frameRate / rate + pausedSeconds;
     yield* speakWithPauses(this.#parts, text, {
       rate,
       noise: scaledNoise(noise, temperature),
@@ -237,11 +170,22 @@ export class SledTts {
       signal: options.signal ?? new AbortController().signal,
       onWarning: this.#onWarning,
       onExpectation: (frames) => (expected = frames),
-      onUtterance: (utterance, pausedSeconds) => {
-        const { text, startSeconds, endSeconds } = this.#timed(utterance, includePrompt ? prompt : undefined);
-        const at = (seconds: number) => seconds / rate + pausedSeconds;
-        onUtterance?.({ text, startSeconds: at(startSeconds), endSeconds: at(endSeconds) });
+      onUtterance: ({ text, start, frames }, pausedSeconds) => {
+        const end = start + frames.length;
+        onUtterance?.({ text, startSeconds: at(start, pausedSeconds), endSeconds: at(end, pausedSeconds) });
       },
+      onText: onWord && ((piece) => (written += piece)),
+      onWord:
+        onWord &&
+        (({ word: { start: textStart, end: textEnd }, start, end, source }, pausedSeconds) =>
+          onWord({
+            word: written.slice(textStart, textEnd),
+            startSeconds: at(start, pausedSeconds),
+            endSeconds: at(end, pausedSeconds),
+            textStart,
+            textEnd,
+            source,
+          })),
       onFrame: (latent) => {
         frames++;
         onFrame?.(latent);
@@ -255,12 +199,6 @@ export class SledTts {
     if (prompt instanceof Voice) checkCodec(prompt, this.#parts.codec);
     else if (prompt) checkPrompt(prompt, this.config.latentDim);
     return prompt;
-  }
-
-  /** An utterance in seconds of the sound, which may begin with a prompt's. */
-  #timed({ text, start, frames }: SpokenUtterance, audible: Prompt | undefined): SpokenPart {
-    const first = start + (audible?.latents.length ?? 0) / this.config.latentDim;
-    return { text, startSeconds: first / this.frameRate, endSeconds: (first + frames.length) / this.frameRate };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { SledConfig } from '../model/config.js';
 import { phonemeId } from '../text/alphabet.js';
-import type { TextFrontEnd, TextStream } from '../text/front-end.js';
+import type { TextFrontEnd, TextSpan, TextStream } from '../text/front-end.js';
 import { Channel } from './channel.js';
 import { roomAfter, tooLong, type Prompt } from './prompt.js';
 import { TokenQueue } from './token-source.js';
@@ -19,6 +19,12 @@ const SHORTEST_UTTERANCE = 24;
 const CLAUSE_SHARE = 0.8;
 const ANYWHERE_SHARE = 1.25;
 
+/** The ids of an utterance, and the word of each: both grow while it is being written. */
+interface Written {
+  readonly queue: TokenQueue;
+  readonly words: (TextSpan | undefined)[];
+}
+
 /** An utterance whose first ids are a prompt's. */
 class LedTokens implements Utterance {
   readonly text = '';
@@ -27,15 +33,19 @@ class LedTokens implements Utterance {
 
   constructor(
     lead: readonly number[],
-    private readonly queue: TokenQueue,
+    private readonly written: Written,
   ) {
     this.#lead = [...lead];
     this.certain = lead.length;
   }
 
+  wordOf(index: number): TextSpan | undefined {
+    return this.written.words[index - this.certain];
+  }
+
   async read(count: number, signal?: AbortSignal): Promise<{ ids: number[]; ended: boolean }> {
     const lead = this.#lead.splice(0, Math.min(count, this.#lead.length));
-    const { ids, ended } = await this.queue.read(count - lead.length, signal);
+    const { ids, ended } = await this.written.queue.read(count - lead.length, signal);
     return { ids: [...lead, ...ids], ended };
   }
 }
@@ -45,11 +55,11 @@ export class PhonemeUtterances implements UtteranceWriter {
   readonly continuous = false;
   /** Ids so far. */
   tokens: number | undefined;
-  readonly #utterances = new Channel<TokenQueue>();
+  readonly #utterances = new Channel<Written>();
   readonly #queues = this.#utterances[Symbol.asyncIterator]();
   readonly #stream: TextStream;
   readonly #longest: number;
-  #current: TokenQueue | undefined;
+  #current: Written | undefined;
   #length = 0;
   #begun = false;
 
@@ -70,17 +80,17 @@ export class PhonemeUtterances implements UtteranceWriter {
   }
 
   push(text: string): void {
-    this.#takeAll(this.#stream.push(text));
+    this.#takeAll(this.#stream.push(text), this.#stream.words);
   }
 
   end(): void {
-    this.#takeAll(this.#stream.end().slice(0, -1));
+    this.#takeAll(this.#stream.end().slice(0, -1), this.#stream.words);
     this.#endUtterance();
     this.#utterances.close();
   }
 
   fail(error: unknown): void {
-    this.#current?.fail(error);
+    this.#current?.queue.fail(error);
     this.#utterances.fail(error);
   }
 
@@ -100,27 +110,28 @@ export class PhonemeUtterances implements UtteranceWriter {
   }
 
   /** The text's own start and end ids are left out: every utterance gets its own. */
-  #takeAll(ids: readonly number[]): void {
-    const body = this.#begun ? ids : ids.slice(1);
+  #takeAll(ids: readonly number[], words: TextStream['words']): void {
+    const first = this.#begun ? 0 : 1;
     if (ids.length > 0) this.#begun = true;
-    if (this.tokens !== undefined) this.tokens += body.length;
-    for (const id of body) this.#take(id);
+    if (this.tokens !== undefined) this.tokens += Math.max(0, ids.length - first);
+    for (let i = first; i < ids.length; i++) this.#take(ids[i], words[i]);
   }
 
-  #take(id: number): void {
+  #take(id: number, word: TextSpan | undefined): void {
     if (!this.#current) {
       if (id === SPACE) return;
-      this.#current = new TokenQueue();
+      this.#current = { queue: new TokenQueue(), words: [] };
       this.#length = 0;
       void this.#utterances.push(this.#current);
     }
-    this.#current.push([id]);
+    this.#current.words.push(word);
+    this.#current.queue.push([id]);
     this.#length++;
     if (this.#endsWith(id)) this.#endUtterance();
   }
 
   #endUtterance(): void {
-    this.#current?.end([this.config.eosId]);
+    this.#current?.queue.end([this.config.eosId]);
     this.#current = undefined;
   }
 

@@ -10,6 +10,7 @@ import { expectedFrames } from './speaking-rate.js';
 import type { NoiseSource } from './torch-random.js';
 import { UtteranceSpeaker, type SpokenUtterance } from './utterance-speaker.js';
 import { utterancesOf } from './utterances.js';
+import type { AlignedWord } from './word-aligner.js';
 
 /** A loaded voice: what turns text into ids, ids into latent frames, and frames into sound. */
 export interface SpeechParts {
@@ -49,6 +50,8 @@ export interface SpeechOptions {
   onExpectation?: (frames: number) => void;
   /** Told of each utterance when its last frame is drawn. */
   onUtterance?: (utterance: SpokenUtterance) => void;
+  /** Told of each word in order, with frames numbered through the whole speech; nothing is computed for it without this. */
+  onWord?: (word: AlignedWord) => void;
   /** Told when speech was cut short: the network did not end it by itself. */
   onWarning?: (message: string) => void;
 }

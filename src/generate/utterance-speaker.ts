@@ -6,6 +6,7 @@ import { frameRateOf, type SpeechOptions, type SpeechParts } from './speech.js';
 import { expectedFrames } from './speaking-rate.js';
 import type { Utterance } from './utterances.js';
 import { Voice } from './voice.js';
+import { WordAligner } from './word-aligner.js';
 
 /** An utterance as it was spoken; its frames [D] are numbered through the whole speech. */
 export interface SpokenUtterance {
@@ -44,8 +45,9 @@ export class UtteranceSpeaker {
   async speak(utterance: Utterance, prompt: Prompt | undefined): Promise<SpokenUtterance> {
     const { onWarning, onFrame, onUtterance } = this.options;
     const decoder = await this.#decoderAfter(prompt);
-    const { generation, tokens } = this.#generate(utterance, prompt, decoder);
     const [frames, start, most]: [Float32Array[], number, number] = [[], this.#frames, this.framesLeft];
+    const words = this.#alignerFrom(start, utterance);
+    const { generation, tokens } = this.#generate(utterance, prompt, decoder, words);
     this.spoke = true;
     for (;;) {
       const { value, done } = await generation.next();
@@ -55,6 +57,7 @@ export class UtteranceSpeaker {
           onWarning?.(`the voice did not end by itself; cut after ${frames.length} frames`);
         if (spoken.ended && frames.length === 0)
           onWarning?.('the voice ended an utterance before its first frame; none of its text is heard');
+        words?.end(this.#lengthOf(spoken, utterance, prompt));
         onUtterance?.(spoken);
         return spoken;
       }
@@ -86,7 +89,27 @@ export class UtteranceSpeaker {
     return decoder;
   }
 
-  #generate(utterance: Utterance, prompt: Prompt | undefined, decoder: ChunkedDecoder) {
+  #alignerFrom(start: number, utterance: Utterance): WordAligner | undefined {
+    const { onWord } = this.options;
+    if (!onWord) return undefined;
+    return new WordAligner(utterance, this.parts.config, (word) =>
+      onWord({ ...word, start: start + word.start, end: start + word.end }),
+    );
+  }
+
+  #lengthOf({ tokens, frames, ended }: SpokenUtterance, utterance: Utterance, prompt: Prompt | undefined) {
+    const { config, codec } = this.parts;
+    const usual = expectedFrames(tokens - utterance.certain, config.text, frameRateOf(codec));
+    return {
+      tokens,
+      frames: frames.length,
+      expected: ended ? frames.length : Math.max(frames.length, usual),
+      given: (prompt?.latents.length ?? 0) / config.latentDim,
+      continued: prompt?.text === '',
+    };
+  }
+
+  #generate(utterance: Utterance, prompt: Prompt | undefined, decoder: ChunkedDecoder, words?: WordAligner) {
     const { session, config, codec } = this.parts;
     const { noise, guidanceScale, signal } = this.options;
     const rate = frameRateOf(codec);
@@ -108,6 +131,7 @@ export class UtteranceSpeaker {
       prefix: prompt instanceof Voice ? sharedPrefix(prompt, config, utterance.certain, given.length) : undefined,
       maxFrames: limit,
       onWaiting: () => void decoder.decode(),
+      onAttention: words && ((weights) => words.push(weights)),
     });
     return { generation, tokens: () => tokens };
   }

@@ -1,5 +1,5 @@
 import type { SledConfig } from '../model/config.js';
-import type { TextFrontEnd } from '../text/front-end.js';
+import type { TextFrontEnd, TextSpan } from '../text/front-end.js';
 import { PhonemeUtterances } from './phoneme-utterances.js';
 import type { Prompt } from './prompt.js';
 import type { TokenSource } from './token-source.js';
@@ -11,6 +11,8 @@ export interface Utterance extends TokenSource {
   readonly certain: number;
   /** What was read of the text; '' where ids come without their text. */
   readonly text: string;
+  /** The word that an id which was read says, in the text of all utterances; undefined for a prompt's and for what is no word's. */
+  wordOf(index: number): TextSpan | undefined;
 }
 
 /** A text as utterances. */

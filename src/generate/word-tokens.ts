@@ -1,4 +1,4 @@
-import type { TextFrontEnd, TextStream } from '../text/front-end.js';
+import type { TextFrontEnd, TextSpan, TextStream } from '../text/front-end.js';
 import type { Utterance } from './utterances.js';
 import { MAX_WORD_CHARACTERS, type Boundary, type WrittenText } from './written-text.js';
 
@@ -14,17 +14,29 @@ export class WordTokens implements Utterance {
   #tokens = 0;
   #ended = false;
   #text = '';
-  /** Characters whose tokens are still to come: a front end keeps a word until it ends. */
-  #held = 0;
+  /** Where `#text` begins in the whole text. */
+  #start = 0;
+  /** The word of each id, where the front end has it: after the lead. */
+  readonly #spans: (TextSpan | undefined)[] = [];
+  /** How much the front end has read, and up to where it gave tokens: it keeps a word until it ends. */
+  #read = 0;
+  #given = 0;
   /** Tokens of the prompt that no later word changes, the start token included. */
   readonly certain: number;
 
   /** `lead` is said before the words and no part of `text`: a prompt's text and a space. */
-  constructor(words: WrittenText, frontEnd: TextFrontEnd, lead: string, limits: Limits) {
+  constructor(
+    words: WrittenText,
+    frontEnd: TextFrontEnd,
+    private readonly lead: string,
+    limits: Limits,
+  ) {
     this.#words = words;
     this.#limits = limits;
     this.#stream = frontEnd.createStream();
     this.#ids = this.#stream.push(lead);
+    this.#spans.push(...this.#stream.words);
+    this.#read = this.#given = lead.length;
     this.certain = this.#ids.length;
   }
 
@@ -42,8 +54,9 @@ export class WordTokens implements Utterance {
       } else {
         this.#words.take();
         const text = this.#text === '' && piece.after ? piece.text.trimStart() : piece.text;
+        if (this.#text === '') this.#start = piece.start + piece.text.length - text.length;
         this.#text += text;
-        this.#held += text.length;
+        this.#read += text.length;
         this.#take(this.#stream.push(text));
       }
     }
@@ -51,15 +64,25 @@ export class WordTokens implements Utterance {
     return { ids, ended: this.#ended && this.#ids.length === 0 };
   }
 
+  wordOf(index: number): TextSpan | undefined {
+    const span = this.#spans[index];
+    if (!span || span.start < this.lead.length) return undefined;
+    const moved = this.#start - this.lead.length;
+    return { start: span.start + moved, end: span.end + moved };
+  }
+
   #endsBefore(after: Boundary | undefined): boolean {
     if (after === undefined || this.#text === '') return false;
-    const tokens = this.#tokens + (this.#held >= MAX_WORD_CHARACTERS ? this.#held : 0);
+    const held = this.#read - this.#given;
+    const tokens = this.#tokens + (held >= MAX_WORD_CHARACTERS ? held : 0);
     return tokens > 0 && tokens >= this.#limits[after];
   }
 
   #take(ids: readonly number[]): void {
-    if (ids.length > 0) this.#held = 0;
+    const { words } = this.#stream;
+    for (const word of words) if (word) this.#given = Math.max(this.#given, word.end);
     this.#tokens += ids.length;
     this.#ids.push(...ids);
+    this.#spans.push(...words);
   }
 }

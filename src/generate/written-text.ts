@@ -8,6 +8,8 @@ export interface Piece {
   text: string;
   /** Absent where the text begins, in the middle of a word, and for white space at the end of the text. */
   after?: Boundary;
+  /** Where it begins in the whole text. */
+  start: number;
 }
 
 /** A text without spaces counts as words of this length. */
@@ -20,6 +22,8 @@ const CLAUSE_END = /[,;:)\u2013\u2014]["'\u201d\u2019]?$/;
 export class WrittenText {
   #text = '';
   #at = 0;
+  /** Characters before `#text`. */
+  #before = 0;
   #ended = false;
   #failure: { error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -30,6 +34,7 @@ export class WrittenText {
 
   push(text: string): void {
     this.#text = this.#text.slice(this.#at) + text;
+    this.#before += this.#at;
     this.#at = 0;
     this.#wake?.();
   }
@@ -62,12 +67,13 @@ export class WrittenText {
   /** White space and as much of the word after it as is there. */
   #cut(): Piece | undefined {
     const pattern = /(\s*)(\S*)/y;
+    const start = this.#before + this.#at;
     pattern.lastIndex = this.#at;
     const [, space = '', word = ''] = pattern.exec(this.#text) ?? [];
     if (word === '') {
       if (!this.#ended || space === '') return undefined;
       this.#at += space.length;
-      return { text: space };
+      return { text: space, start };
     }
     const after = this.#boundaryBefore(space, word);
     if (after) this.#wordLength = 0;
@@ -75,7 +81,7 @@ export class WrittenText {
     this.#wordLength += part.length;
     this.#at += space.length + part.length;
     this.#sentence = (this.#sentence + space + part).slice(-SENTENCE_CHARACTERS);
-    return { text: space + part, after };
+    return { text: space + part, after, start };
   }
 
   #boundaryBefore(space: string, word: string): Boundary | undefined {

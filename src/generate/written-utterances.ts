@@ -10,16 +10,18 @@ import { WrittenText } from './written-text.js';
 const SLOWNESS = 1.5;
 /** Fewer tokens than a clause has are not worth an utterance. */
 const SHORTEST_UTTERANCE = 8;
-/** From which share of the longest utterance on a sentence's or a clause's end is the end of the utterance. */
-const SENTENCE_SHARE = 0.6;
-const CLAUSE_SHARE = 0.8;
+/** From which share of what surely fits on the end of a sentence, a clause or a word is the end of the utterance. */
+const SHARES: Limits = { sentence: 1, clause: 1.1, word: 1.2 };
+/** For a model that needs its whole text first: it is to end earlier rather than inside a sentence. */
+const OFFLINE_SHARES: Limits = { sentence: 0.6, clause: 0.8, word: 1 };
 /** Surely more characters than a token has on average. */
 const CHARACTERS_PER_TOKEN = 16;
 
 /**
  * Utterances of byte-level tokens, cut from the text itself. What fits into the network's positions is one utterance, as the
  * released code has it, but for a text that an offline model is to speak while it is still being written: there each sentence is
- * one, certain when the next begins. What does not fit is cut at sentences, clauses or words.
+ * one, certain when the next begins. What does not fit is cut at sentences, clauses or words. An interleaved model's text is cut
+ * by what has been read of it alone, so that a text is cut alike as a whole and while it is being written.
  */
 export class WrittenUtterances implements UtteranceWriter {
   readonly tokens: number | undefined;
@@ -72,13 +74,19 @@ export class WrittenUtterances implements UtteranceWriter {
   }
 
   #limits(longest: number): Limits {
+    if (isInterleaved(this.config)) return scaled(SHARES, longest);
     const { whole } = this.options;
-    if (whole !== undefined && whole.length < longest * CHARACTERS_PER_TOKEN && (this.tokens ?? 0) <= longest)
-      return { sentence: Infinity, clause: Infinity, word: Infinity };
-    const sentence = isInterleaved(this.config) ? SENTENCE_SHARE * longest : 0;
-    return { sentence, clause: CLAUSE_SHARE * longest, word: longest };
+    if (whole === undefined) return { ...scaled(OFFLINE_SHARES, longest), sentence: 0 };
+    const fits = whole.length < longest * CHARACTERS_PER_TOKEN && (this.tokens ?? 0) <= longest;
+    return scaled(OFFLINE_SHARES, fits ? Infinity : longest);
   }
 }
+
+const scaled = ({ sentence, clause, word }: Limits, longest: number): Limits => ({
+  sentence: sentence * longest,
+  clause: clause * longest,
+  word: word * longest,
+});
 
 /** What is said before an utterance. */
 const leadOf = (prompt: Prompt | undefined) => (prompt?.text ? `${prompt.text} ` : '');

@@ -1,3 +1,5 @@
+import type { TextSpan } from './front-end.js';
+
 /** Unicode's White_Space, which Python's and Rust's patterns mean by \s and JavaScript's does not quite. */
 const SPACE = '\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 // GPT-2's pattern.
@@ -5,6 +7,7 @@ const PIECE = new RegExp(
   `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+|[${SPACE}]+(?![^${SPACE}])|[${SPACE}]+`,
   'uy',
 );
+const LEADING_SPACE = new RegExp(`^[${SPACE}]+`, 'u');
 const LONGEST_CONTRACTION = 3;
 // Runs longer than any word or indentation are cut, so that a text without boundaries is not kept whole.
 const MAX_PIECE_LENGTH = 4096;
@@ -13,6 +16,23 @@ const MAX_PIECE_LENGTH = 4096;
 export interface BpePiece {
   readonly text: string;
   readonly special: boolean;
+  /** Where it begins in the whole text. */
+  readonly start: number;
+}
+
+/** Which word pieces belong to: what stands between white space. */
+export class PieceWords {
+  private word: { start: number; end: number } | undefined;
+
+  /** The word of the next piece. */
+  of({ text, special, start }: BpePiece): TextSpan | undefined {
+    const blank = special ? text.length : text.length - text.replace(LEADING_SPACE, '').length;
+    if (blank > 0) this.word = undefined;
+    if (blank === text.length) return undefined;
+    this.word ??= { start: start + blank, end: 0 };
+    this.word.end = start + text.length;
+    return this.word;
+  }
 }
 
 /** The first special token in a text: where it begins and which. */
@@ -43,6 +63,8 @@ function certainLength(text: string, specials: readonly string[]): number {
  */
 export class BpePieces {
   private rest = '';
+  /** Where `rest` begins in the whole text. */
+  private at = 0;
 
   /** `absorbing` is the special token that takes the white space before it with it (RoBERTa's `<mask>`). */
   constructor(
@@ -55,17 +77,20 @@ export class BpePieces {
     this.rest += text;
     const pieces = this.throughSpecials();
     const known = certainLength(this.rest, this.specials);
-    const consumed = this.cut(this.rest.slice(0, known), false, pieces);
-    this.rest = this.rest.slice(consumed);
+    this.drop(this.cut(this.rest.slice(0, known), false, pieces));
     return pieces;
   }
 
   /** The rest. */
   end(): BpePiece[] {
     const pieces = this.throughSpecials();
-    this.cut(this.rest, true, pieces);
-    this.rest = '';
+    this.drop(this.cut(this.rest, true, pieces));
     return pieces;
+  }
+
+  private drop(length: number): void {
+    this.rest = this.rest.slice(length);
+    this.at += length;
   }
 
   private throughSpecials(): BpePiece[] {
@@ -81,8 +106,8 @@ export class BpePieces {
         true,
         pieces,
       );
-      pieces.push({ text: found.token, special: true });
-      this.rest = this.rest.slice(found.at + found.token.length);
+      pieces.push({ text: found.token, special: true, start: this.at + found.at });
+      this.drop(found.at + found.token.length);
     }
     return pieces;
   }
@@ -98,7 +123,7 @@ export class BpePieces {
       const mayContract = text[at] === "'" && text.length - at < LONGEST_CONTRACTION;
       const overlong = end - at === MAX_PIECE_LENGTH;
       if (!closed && !overlong && (end === text.length || mayContract)) break;
-      pieces.push({ text: text.slice(at, end), special: false });
+      pieces.push({ text: text.slice(at, end), special: false, start: this.at + at });
       at = end;
     }
     return at;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
-import { BpePieces } from './bpe-pieces.js';
-import type { TextFrontEnd, TextStream } from './front-end.js';
+import { BpePieces, PieceWords, type BpePiece } from './bpe-pieces.js';
+import type { TextFrontEnd, TextSpan, TextStream } from './front-end.js';
 
 /** RoBERTa's special tokens; the first four have the ids 0 to 3. */
 export const BPE_SPECIALS = ['<s>', '<pad>', '</s>', '<unk>'] as const;
@@ -133,11 +133,30 @@ export class BytePairs implements TextFrontEnd {
       opened = true;
       return ids;
     };
-    const idsOf = (parts: ReturnType<BpePieces['push']>): number[] =>
-      parts.flatMap((part) => (part.special ? [this.specials.get(part.text) ?? 0] : [...this.pieceIds(part.text)]));
+    const pieceWords = new PieceWords();
+    let words: (TextSpan | undefined)[] = [];
+    const idsOf = (parts: readonly BpePiece[]): number[] => {
+      const ids = begin();
+      words = ids.map(() => undefined);
+      for (const part of parts) {
+        const own = part.special ? [this.specials.get(part.text) ?? 0] : this.pieceIds(part.text);
+        const word = pieceWords.of(part);
+        ids.push(...own);
+        words.push(...own.map(() => word));
+      }
+      return ids;
+    };
+    const end = (): number[] => {
+      const rest = idsOf(pieces.end());
+      words.push(undefined);
+      return [...rest, END];
+    };
     return {
-      push: (text) => [...begin(), ...idsOf(pieces.push(text))],
-      end: () => [...begin(), ...idsOf(pieces.end()), END],
+      push: (text) => idsOf(pieces.push(text)),
+      end,
+      get words() {
+        return words;
+      },
     };
   }
 

@@ -1,5 +1,5 @@
 import { PHONEME_VOCAB_SIZE, phonemeId } from './alphabet.js';
-import type { TextFrontEnd, TextStream } from './front-end.js';
+import type { TextFrontEnd, TextSpan, TextStream } from './front-end.js';
 import { letterPhonemes } from './letters.js';
 import { Normalizer } from './normalize.js';
 import { Phrasing, type SpokenPiece } from './phrasing.js';
@@ -61,17 +61,23 @@ function wordSound(text: string, listed: Listed): readonly string[] {
   return parts.flatMap((part) => [...wordSound(part, listed)]);
 }
 
-function tokensOf(pieces: readonly SpokenPiece[], first: boolean, listed: Listed): string[] {
-  const tokens: string[] = [];
+/** A phoneme, and the written word that it says. */
+interface Token {
+  readonly text: string;
+  readonly word?: TextSpan;
+}
+
+function tokensOf(pieces: readonly SpokenPiece[], first: boolean, listed: Listed): Token[] {
+  const tokens: Token[] = [];
   let begun = !first;
   for (const piece of pieces) {
-    if (piece.kind === 'stop') tokens.push(piece.text);
+    if (piece.kind === 'stop') tokens.push({ text: piece.text });
     else {
-      if (begun) tokens.push(' ');
+      if (begun) tokens.push({ text: ' ' });
       begun = true;
-      tokens.push(
-        ...(piece.kind === 'letters' ? letterPhonemes(piece.text) : (piece.sound ?? wordSound(piece.text, listed))),
-      );
+      const sound =
+        piece.kind === 'letters' ? letterPhonemes(piece.text) : (piece.sound ?? wordSound(piece.text, listed));
+      tokens.push(...sound.map((text) => ({ text, word: piece.span })));
     }
   }
   return tokens;
@@ -97,7 +103,7 @@ export class EnglishPhonemes implements TextFrontEnd {
 
   /** The phoneme tokens of a whole text; joined they are the text in Kokoro's alphabet. */
   tokens(text: string): string[] {
-    return tokensOf(this.spoken(text), true, this.listed);
+    return tokensOf(this.spoken(text), true, this.listed).map((token) => token.text);
   }
 
   /** A text as it is said, in plain words: "It costs $5." as "It costs five dollars."; letters that are named stand alone. */
@@ -115,16 +121,26 @@ export class EnglishPhonemes implements TextFrontEnd {
     const spoken = new SpokenStream(this.listed, this.onWarning);
     let opened = false;
     let first = true;
+    let words: (TextSpan | undefined)[] = [];
     const ids = (pieces: readonly SpokenPiece[]): number[] => {
       const tokens = tokensOf(pieces, first, this.listed);
       if (tokens.length > 0) first = false;
       const begin = opened ? [] : [BEGIN];
       opened = true;
-      return [...begin, ...tokens.map(phonemeId)];
+      words = [...begin.map(() => undefined), ...tokens.map(({ word }) => word)];
+      return [...begin, ...tokens.map(({ text }) => phonemeId(text))];
+    };
+    const end = (): number[] => {
+      const rest = ids(spoken.end());
+      words.push(undefined);
+      return [...rest, END];
     };
     return {
       push: (text) => ids(spoken.push(text)),
-      end: () => [...ids(spoken.end()), END],
+      end,
+      get words() {
+        return words;
+      },
     };
   }
 

@@ -8,10 +8,21 @@ export interface TextFrontEnd {
   createStream(): TextStream;
 }
 
+/** Where a word stands in a text, in UTF-16 code units: with the signs that touch it, up to white space. */
+export interface TextSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** Ids leave as soon as no later character can change them. */
 export interface TextStream {
   /** The ids that became certain; the first call's begin with `<s>`. */
   push(text: string): number[];
   /** The rest, ending with `</s>`. */
   end(): number[];
+  /**
+   * The word that each id of the last push() or end() says, in the text so far; undefined for spaces, stops and special ids. What
+   * is read as one, such as "5 March 2024", is one word. Ids of a word share the object, whose end may still grow with later ones.
+   */
+  readonly words: readonly (TextSpan | undefined)[];
 }

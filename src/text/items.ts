@@ -1,4 +1,5 @@
 import type { Chunk } from './chunks.js';
+import type { TextSpan } from './front-end.js';
 
 export type ItemKind =
   | 'word'
@@ -23,6 +24,8 @@ export interface Item {
   readonly glued: boolean;
   /** What stands before it when it opens a chunk. */
   readonly after: Chunk['after'];
+  /** Where its chunk stands in the text: folding characters moves what is inside. */
+  readonly span: TextSpan;
 }
 
 const TOP_LEVEL_DOMAINS =
@@ -74,8 +77,8 @@ function mayBegin(kind: ItemKind, match: string, before: string): boolean {
   return true;
 }
 
-/** The things in one chunk of folded characters. */
-export function itemsOf(text: string, after: Chunk['after']): Item[] {
+/** The things in one chunk of folded characters, which stood at `span`. */
+export function itemsOf(text: string, after: Chunk['after'], span: TextSpan): Item[] {
   const items: Item[] = [];
   let glued = false;
   for (let at = 0; at < text.length;) {
@@ -94,7 +97,7 @@ export function itemsOf(text: string, after: Chunk['after']): Item[] {
         break;
       }
     }
-    items.push({ kind, text: match, glued, after: items.length === 0 ? after : 'space' });
+    items.push({ kind, text: match, glued, after: items.length === 0 ? after : 'space', span });
     glued = true;
     at += match.length;
   }

@@ -1,5 +1,6 @@
 import { foldCharacters } from './characters.js';
 import { type Chunk, ChunkSplitter } from './chunks.js';
+import type { TextSpan } from './front-end.js';
 import { type Item, itemsOf } from './items.js';
 import { Reader } from './reader.js';
 import { dateRule, timeRule } from './rules-dates.js';
@@ -41,6 +42,7 @@ export class Normalizer {
   private readonly splitter = new ChunkSplitter();
   private items: Item[] = [];
   private before: Item | undefined;
+  private word: { start: number; end: number } | undefined;
 
   constructor(private readonly options: NormalizerOptions = {}) {}
 
@@ -62,7 +64,8 @@ export class Normalizer {
   private add(chunks: readonly Chunk[]): void {
     for (const chunk of chunks) {
       const text = foldCharacters(chunk.text, this.options.skipped ?? (() => undefined));
-      this.items.push(...itemsOf(text, chunk.after));
+      const span = { start: chunk.start, end: chunk.start + chunk.text.length };
+      this.items.push(...itemsOf(text, chunk.after, span));
     }
   }
 
@@ -74,12 +77,23 @@ export class Normalizer {
       const speech = this.listed(this.items[done]) ?? RULES[this.items[done].kind](reader);
       if (reader.starved) break;
       if (this.items[done].after === 'paragraph') pieces.push({ kind: 'break' });
-      pieces.push(...speech.pieces);
-      this.before = this.items[done + speech.take - 1];
+      const last = this.items[done + speech.take - 1];
+      pieces.push(...this.spanned(speech.pieces, this.items[done].span.start, last.span.end));
+      this.before = last;
       done += speech.take;
     }
     this.items = this.items.slice(done);
     return pieces;
+  }
+
+  /** Pieces with the word that they say: another of the word before where both come from one chunk. */
+  private spanned(pieces: readonly Piece[], start: number, end: number): Piece[] {
+    const says = ({ kind }: Piece) => kind === 'word' || kind === 'letters';
+    if (!pieces.some(says)) return [...pieces];
+    if (this.word && start < this.word.end) this.word.end = Math.max(this.word.end, end);
+    else this.word = { start, end };
+    const span: TextSpan = this.word;
+    return pieces.map((piece) => (says(piece) ? { ...piece, span } : piece));
   }
 
   private listed(item: Item): Speech | undefined {

@@ -3,6 +3,12 @@ export interface Pause {
   seconds: number;
 }
 
+/** Text to be said, and where it begins in the whole text, in UTF-16 code units. */
+export interface SaidText {
+  said: string;
+  start: number;
+}
+
 const LONGEST_SECONDS = 60;
 const PAUSE = /^\[pause:([^[\]\n]{0,16})\]/i;
 /** What may still become a pause when more text comes. */
@@ -11,32 +17,38 @@ const BEGUN = /^\[(?:p|pa|pau|paus|pause|pause:[^[\]\n]{0,16})?$/i;
 /** Finds `[pause:SECONDS]` in a text that arrives in pieces; how they were cut does not matter. */
 export class PauseSplitter {
   #held = '';
+  /** Where `#held` begins in the whole text. */
+  #start = 0;
 
   /** `onWarning` is told of a pause that is left out since its length is none. */
   constructor(private readonly onWarning?: (message: string) => void) {}
 
   /** The text and the pauses that are certain, in order. */
-  push(text: string): (string | Pause)[] {
+  push(text: string): (SaidText | Pause)[] {
     return this.#split(this.#held + text, false);
   }
 
   /** The rest. */
-  end(): (string | Pause)[] {
+  end(): (SaidText | Pause)[] {
     return this.#split(this.#held, true);
   }
 
-  #split(text: string, ended: boolean): (string | Pause)[] {
-    const parts: (string | Pause)[] = [];
+  #split(text: string, ended: boolean): (SaidText | Pause)[] {
+    const parts: (SaidText | Pause)[] = [];
     let said = '';
     this.#held = '';
-    for (let at = 0; at < text.length;) {
+    const say = (end: number) => {
+      if (said !== '') parts.push({ said, start: this.#start + end - said.length });
+      said = '';
+    };
+    let at = 0;
+    while (at < text.length) {
       const rest = text.slice(at);
       const found = rest.startsWith('[') ? PAUSE.exec(rest) : null;
       if (found) {
+        say(at);
         const pause = this.#parse(found[0], found[1]);
-        if (pause && said !== '') parts.push(said);
         if (pause) parts.push(pause);
-        if (pause) said = '';
         at += found[0].length;
       } else if (!ended && rest.startsWith('[') && BEGUN.test(rest)) {
         this.#held = rest;
@@ -48,7 +60,8 @@ export class PauseSplitter {
         at = end;
       }
     }
-    if (said !== '') parts.push(said);
+    say(at);
+    this.#start += at;
     return parts;
   }
 

@@ -1,8 +1,10 @@
-/** What is said, piece by piece. */
+import type { TextSpan } from './front-end.js';
+
+/** What is said, piece by piece; `span` is the written word that it says, as the normalizer has it. */
 export type Piece =
-  | { readonly kind: 'word'; readonly text: string; readonly sound?: readonly string[] }
+  | { readonly kind: 'word'; readonly text: string; readonly sound?: readonly string[]; readonly span?: TextSpan }
   /** Capital letters named one by one: "FBI". */
-  | { readonly kind: 'letters'; readonly text: string }
+  | { readonly kind: 'letters'; readonly text: string; readonly span?: TextSpan }
   | { readonly kind: 'stop'; readonly text: ',' | '.' | '!' | '?' }
   /** A comma, if a word follows. */
   | { readonly kind: 'pause' }

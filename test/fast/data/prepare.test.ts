@@ -115,7 +115,11 @@ function preparation(): PrepareOptions {
   writeFileSync(join(folder, 'other.wav'), encodeWav(wave(50), 8000));
   const lines = [line('a', 0.05, 0.025), line('b', 0, 0.025), line('c', 0.025, 0.025), line('d', 0, 0.05).replace('speech', 'other')]; // prettier-ignore
   writeFileSync(join(folder, 'm.jsonl'), lines.join('\n'));
-  const frontEnd = { vocabSize: 9, encode: () => [0, 7, 2], createStream: () => ({ push: () => [], end: () => [] }) };
+  const frontEnd = {
+    vocabSize: 9,
+    encode: () => [0, 7, 2],
+    createStream: () => ({ push: () => [], end: () => [], words: [] }),
+  };
   return {
     manifests: [join(folder, 'm.jsonl')],
     out: join(folder, 'out'),

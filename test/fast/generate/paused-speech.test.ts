@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { measureLoudness } from '../../../src/audio/loudness.js';
-import { SledTts, type SpeakOptions } from '../../../src/sled-tts.js';
+import { SledTts, type SpeakOptions } from '../../../src/index.js';
 import { toyVoice } from './toy-voice.js';
 
 const warnings: string[] = [];

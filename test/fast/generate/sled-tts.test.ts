@@ -165,6 +165,7 @@ test('an error of the front end at the end of a text reaches the reader too', as
     end: () => {
       throw new Error('no such word');
     },
+    words: [undefined, ...spelled('hi ').map(() => undefined)],
   });
   const voice = new SledTts({ ...parts, frontEnd });
   await expect(collect(voice.stream(pieces('hi', 1)))).rejects.toThrow('no such word');

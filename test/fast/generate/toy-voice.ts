@@ -3,7 +3,7 @@ import { openSession } from '../../../src/generate/open-session.js';
 import type { SpeechParts } from '../../../src/generate/speech.js';
 import type { SledConfig } from '../../../src/model/config.js';
 import { phonemeId, PHONEME_VOCAB_SIZE } from '../../../src/text/alphabet.js';
-import type { TextFrontEnd } from '../../../src/text/front-end.js';
+import type { TextFrontEnd, TextSpan } from '../../../src/text/front-end.js';
 import { EXACT, goldenConfig, hashedCheckpoint } from './golden-cases.js';
 
 /** Letters that are phonemes too: enough to write toy sentences. */
@@ -19,21 +19,37 @@ export class ToyFrontEnd implements TextFrontEnd {
   }
 
   createStream() {
-    let [begun, held] = [false, ''];
-    const begin = () => {
+    let [begun, held, at] = [false, '', 0];
+    let words: (TextSpan | undefined)[] = [];
+    const take = (text: string) => {
+      words = begun ? [] : [undefined];
       const ids = begun ? [] : [0];
       begun = true;
+      for (const [word] of text.matchAll(/ |[^ ]+/g)) {
+        const span = word === ' ' ? undefined : { start: at, end: at + word.length };
+        const letters = [...word];
+        ids.push(...spelled(word));
+        words.push(...letters.map((letter) => (/[.,!?]/.test(letter) ? undefined : span)));
+        at += word.length;
+      }
       return ids;
     };
     return {
       push: (text: string) => {
         held += text;
         const certain = held.lastIndexOf(' ') + 1;
-        const ids = [...begin(), ...spelled(held.slice(0, certain))];
+        const ids = take(held.slice(0, certain));
         held = held.slice(certain);
         return ids;
       },
-      end: () => [...begin(), ...spelled(held), 2],
+      end: () => {
+        const ids = [...take(held), 2];
+        words.push(undefined);
+        return ids;
+      },
+      get words() {
+        return words;
+      },
     };
   }
 }

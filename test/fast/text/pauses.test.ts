@@ -9,8 +9,9 @@ function split(text: string, size = text.length || 1) {
   parts.push(...splitter.end());
   const merged: unknown[] = [];
   for (const part of parts) {
-    if (typeof part === 'string' && typeof merged.at(-1) === 'string') merged.push(`${String(merged.pop())}${part}`);
-    else merged.push(part);
+    if ('said' in part) expect(text.slice(part.start, part.start + part.said.length)).toBe(part.said);
+    if ('said' in part && typeof merged.at(-1) === 'string') merged.push(`${String(merged.pop())}${part.said}`);
+    else merged.push('said' in part ? part.said : part);
   }
   return { parts: merged, warnings };
 }
