@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { TrainOptions } from '../train/train.js';
+import type { SledConfig } from '../model/config.js';
+import type { CodecRecipe } from '../train/codec/codec-trainer.js';
 import { runPrepare } from './prepare.js';
 import { runTraining, type TrainFlags, type TrainingConfigs } from './run-training.js';
 import { parseJson, trainingModule } from './training-module.js';
+import { WorkBar } from './work-bar.js';
 import type { World } from './world.js';
 
 /** Steps that are timed before a run. */
@@ -16,45 +19,121 @@ interface ManifestJson {
   recording: { sources: { source: string }[] };
 }
 
+/** Where the stages of one voice are kept. */
+interface Stages {
+  from: string;
+  out: string;
+  work: string;
+  /** The codec whose latents the network learns. */
+  codec: string;
+  /** Utterances trained on, held out, and seconds of the former. */
+  lines: number;
+  heldOut: number;
+  seconds: number;
+}
+
 /**
- * A voice of one's own from recordings, in the folder `out`: lists and checks them, holds sentences out, computes
- * latents with the voice's codec, says how long it will take, trains, and writes what `say --model` takes.
+ * A voice of one's own from recordings, in the folder `out`: lists and checks them, holds sentences out, brings all to
+ * one loudness, computes latents with the voice's codec, says how long it will take, trains the network and then the
+ * codec's decoder, and writes what `say --model` takes.
  */
 export async function runOwnVoice(world: World, recordings: string, flags: Partial<TrainFlags>): Promise<void> {
   if (flags.from === undefined)
     throw new Error(`${recordings}: expected a config that ends with .json, or --from and a voice to begin with`);
   if (!existsSync(recordings)) throw new Error(`${recordings}: no such folder or manifest`);
+  const started = performance.now();
   const from = flags.from;
   const out = flags.out ?? `${basename(resolve(recordings)).replace(/\.jsonl(\.gz)?$/, '')}-voice`;
   const work = join(out, 'work');
   mkdirSync(work, { recursive: true });
-  const codec = flags.codec ?? join(from, 'codec');
-  const { train: lines, heldOut, seconds } = await splitManifest(world, recordings, work);
-  const text = await textOf(from);
-  for (const part of ['train', 'held-out'])
-    await runPrepare(world, [join(work, `${part}.jsonl`)], {
-      out: join(work, part),
-      codec,
-      text,
-      vocabulary: text === 'bpe' ? from : undefined,
-      rank: 0,
-      ranks: 1,
-      threads: flags.threads,
-      quiet: true,
-    });
-  const configs = await configsOf(from, seconds, flags);
-  const data = { data: join(work, 'train'), heldOut: join(work, 'held-out'), out: join(work, 'run'), from };
-  const training: TrainFlags = { evaluateEvery: 100, saveEvery: 100, logEvery: 20, ...flags, ...data };
+  const split = await splitManifest(world, recordings, work);
+  const stages: Stages = { from, out, work, codec: flags.codec ?? join(from, 'codec'), ...split };
+  const text = (await readConfig(from)).text;
+  await prepareLatents(world, stages, text, flags);
+  const configs = await configsOf(stages, flags);
+  const recipe = await codecRecipe(stages, flags);
+  const data = { data: join(work, 'latents', 'train'), heldOut: join(work, 'latents', 'held-out') };
+  const training: TrainFlags = { evaluateEvery: 100, saveEvery: 100, logEvery: 20, ...flags, ...data, out: join(work, 'run'), from }; // prettier-ignore
   if (!flags.quiet && !existsSync(training.out))
-    world.stderr.write(`${await estimate(configs, training, lines, seconds)}\n`);
+    world.stderr.write(`${await estimate(stages, { configs, training, recipe })}\n`);
   const { step, checkpoint } = await runTraining(world, configs, training);
+  const minutes = flags.minutes === undefined ? undefined : flags.minutes - (performance.now() - started) / 60_000;
+  const isWhole = step >= configs.training.steps;
+  const codec = recipe && isWhole ? await tuneCodec(world, stages, recipe, { ...flags, minutes }) : stages.codec;
   const { writeVoice } = await import('../train/write-voice.js');
   const { ownVoiceCard } = await import('../train/own-voice.js');
   const command = `sled-tts train --from ${basename(from)} ${basename(resolve(recordings))}`;
-  const facts = { from: basename(from), utterances: lines, heldOut, hours: seconds / 3600, steps: step, command };
+  const facts = { from: basename(from), utterances: split.lines, heldOut: split.heldOut, hours: split.seconds / 3600, steps: step, command }; // prettier-ignore
   const vocabulary = text === 'bpe' ? from : undefined;
-  writeVoice(out, { checkpoint, codec, vocabulary, card: ownVoiceCard(facts) });
+  const best = join(training.out, 'best');
+  writeVoice(out, { checkpoint: existsSync(best) ? best : checkpoint, codec, vocabulary, card: ownVoiceCard(facts) });
   if (!flags.quiet) world.stdout.write(`${step} steps of ${configs.training.steps}: ${out}\n`);
+}
+
+/** Brings the recordings to one loudness and rate, and computes their latents. */
+async function prepareLatents(
+  world: World,
+  { work, from, codec, lines, heldOut }: Stages,
+  text: SledConfig['text'],
+  { threads, quiet }: Partial<TrainFlags>,
+): Promise<void> {
+  const { levelRecordings } = await import('../data/level-recordings.js');
+  const { openCodec } = await import('../codec/index.js');
+  const { VOICE_LOUDNESS } = await import('../train/own-voice.js');
+  const opened = openCodec(codec);
+  const { sampleRate } = opened;
+  opened.free();
+  const bar = new WorkBar(world.stderr, { total: lines + heldOut, quiet });
+  let done = 0;
+  try {
+    for (const part of ['train', 'held-out'])
+      await levelRecordings({
+        manifest: join(work, `${part}.jsonl`),
+        out: join(work, 'levelled', `${part}.jsonl`),
+        sampleRate,
+        loudness: VOICE_LOUDNESS,
+        signal: world.signal,
+        onProgress: () => bar.update(++done, `${done} recordings brought to ${VOICE_LOUDNESS} LUFS`),
+      });
+  } finally {
+    bar.stop();
+  }
+  const vocabulary = text === 'bpe' ? from : undefined;
+  for (const part of ['train', 'held-out'])
+    await runPrepare(world, [join(work, 'levelled', `${part}.jsonl`)], { out: join(work, 'latents', part), codec, text, vocabulary, rank: 0, ranks: 1, threads, quiet }); // prettier-ignore
+}
+
+/** How the codec's decoder is fine-tuned; undefined where the codec is none of ours. */
+async function codecRecipe({ codec, seconds }: Stages, { steps, seed }: Partial<TrainFlags>) {
+  const path = join(codec, 'config.json');
+  const { codecType } = parseJson(readFileSync(path, 'utf8'), path) as { codecType?: unknown };
+  if (codecType !== 'mel') return undefined;
+  const { ownVoiceCodec } = await import('../train/own-voice.js');
+  const recipe = ownVoiceCodec(seconds);
+  return { ...recipe, steps: Math.min(recipe.steps, steps ?? Infinity), seed: seed ?? recipe.seed };
+}
+
+/** Fine-tunes the decoder of the codec; its latents stay what they are. Returns the folder of the new codec. */
+async function tuneCodec(
+  world: World,
+  { work, codec }: Stages,
+  recipe: CodecRecipe,
+  { minutes, threads, quiet }: Partial<TrainFlags>,
+): Promise<string> {
+  const { trainCodec } = await import('../train/codec/train.js');
+  const out = join(work, 'codec');
+  await trainCodec({
+    manifests: [join(work, 'levelled', 'train.jsonl')],
+    out,
+    from: codec,
+    recipe,
+    minutes,
+    threads: threads ?? availableParallelism(),
+    resume: existsSync(join(out, 'checkpoint.safetensors')),
+    signal: world.signal,
+    log: quiet ? undefined : (line) => void world.stderr.write(`codec ${line}\n`),
+  });
+  return out;
 }
 
 /** Writes `train.jsonl` and `held-out.jsonl` with absolute sources, once every line is known to be right. */
@@ -76,21 +155,20 @@ async function splitManifest(world: World, recordings: string, work: string) {
     for await (const { line } of manifestLines(recordings))
       lines.push(absolute(JSON.parse(line) as ManifestJson, resolve(dirname(recordings))));
   }
-  const { train, heldOut } = splitByText(lines, ({ supervisions }) => supervisions?.[0]?.text ?? '');
+  const { train, heldOut } = splitByText(lines, textOf);
   if (train.length === 0) throw new Error(`${recordings}: expected recordings of at least two sentences`);
   for (const [name, part] of Object.entries({ train, 'held-out': heldOut }))
     writeWhole(join(work, `${name}.jsonl`), part.map((line) => Buffer.from(`${JSON.stringify(line)}\n`))); // prettier-ignore
   const seconds = train.reduce((sum, { duration }) => sum + duration, 0);
-  return { train: train.length, heldOut: heldOut.length, seconds };
+  return { lines: train.length, heldOut: heldOut.length, seconds };
 }
+
+const textOf = ({ supervisions }: ManifestJson) =>
+  supervisions?.[0]?.text ?? supervisions?.[0]?.custom?.texts?.[0] ?? '';
 
 function absolute<T extends ManifestJson>(line: T, folder: string): T {
   const sources = line.recording.sources.map((one) => ({ ...one, source: resolve(folder, one.source) }));
   return { ...line, recording: { ...line.recording, sources } };
-}
-
-async function textOf(from: string): Promise<'bpe' | 'phonemes-en'> {
-  return (await readConfig(from)).text;
 }
 
 async function readConfig(from: string) {
@@ -99,11 +177,7 @@ async function readConfig(from: string) {
   return parseConfig(parseJson(readFileSync(path, 'utf8'), path), path);
 }
 
-async function configsOf(
-  from: string,
-  seconds: number,
-  { steps, seed }: Partial<TrainFlags>,
-): Promise<TrainingConfigs> {
+async function configsOf({ from, seconds }: Stages, { steps, seed }: Partial<TrainFlags>): Promise<TrainingConfigs> {
   const { ownVoiceModel, ownVoiceRecipe } = await import('../train/own-voice.js');
   const recipe = ownVoiceRecipe(seconds);
   const length = steps ?? recipe.steps;
@@ -118,19 +192,49 @@ async function configsOf(
   };
 }
 
-/** Times a few steps of a run that is thrown away. */
-async function estimate({ model, training }: TrainingConfigs, flags: TrainFlags, utterances: number, seconds: number) {
-  const { train } = await import('../train/train.js');
-  const { openShards } = await import('../data/shards.js');
-  const data = openShards(flags.data, model);
-  const out = mkdtempSync(join(dirname(flags.out), 'timing-'));
+/** What is timed before it starts. */
+interface Planned {
+  configs: TrainingConfigs;
+  training: TrainFlags;
+  recipe: CodecRecipe | undefined;
+}
+
+/** Says how long a run takes by a few steps of one that is thrown away. */
+async function estimate(stages: Stages, planned: Planned): Promise<string> {
+  const out = mkdtempSync(join(stages.work, 'timing-'));
   try {
-    const timed: TrainOptions = { data, frameRate: data.info.sampleRate / data.info.hopLength, out, model, training: { ...training, steps: TIMED_STEPS }, from: flags.from, threads: flags.threads }; // prettier-ignore
-    const loop = await train(timed);
-    const minutes = ((loop.seconds / TIMED_STEPS) * training.steps) / 60;
-    const about = minutes < 1 ? 'less than a minute' : `about ${minutes < 90 ? `${Math.round(minutes)} minutes` : `${(minutes / 60).toFixed(1)} hours`}`; // prettier-ignore
-    return `${utterances} utterances, ${(seconds / 3600).toFixed(2)} hours: ${training.steps} steps, ${about}; Ctrl-C stops with a checkpoint, the same command goes on`;
+    const network = await timeNetwork(out, planned);
+    const codec = await timeCodec(join(out, 'codec'), stages, planned);
+    const { lines, seconds } = stages;
+    const steps = `${planned.configs.training.steps} steps${planned.recipe ? ` and ${planned.recipe.steps} of the codec` : ''}`;
+    return `${lines} utterances, ${(seconds / 3600).toFixed(2)} hours: ${steps}, ${about((network + codec) / 60)}; Ctrl-C stops with a checkpoint, the same command goes on`; // prettier-ignore
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
+}
+
+const about = (minutes: number) => {
+  if (minutes < 1) return 'less than a minute';
+  return `about ${minutes < 90 ? `${Math.round(minutes)} minutes` : `${(minutes / 60).toFixed(1)} hours`}`;
+};
+
+/** Seconds that the network's steps will take. */
+async function timeNetwork(out: string, { configs: { model, training }, training: { data, from, threads } }: Planned) {
+  const { train } = await import('../train/train.js');
+  const { openShards } = await import('../data/shards.js');
+  const shards = openShards(data, model);
+  const frameRate = shards.info.sampleRate / shards.info.hopLength;
+  const timed = { data: shards, frameRate, out, model, training: { ...training, steps: TIMED_STEPS }, from, threads };
+  const { seconds } = await train(timed);
+  return (seconds / TIMED_STEPS) * training.steps;
+}
+
+/** Seconds that the codec's steps will take. */
+async function timeCodec(out: string, { codec, work }: Stages, { recipe, training: { threads } }: Planned) {
+  if (!recipe) return 0;
+  const { trainCodec } = await import('../train/codec/train.js');
+  const manifests = [join(work, 'levelled', 'train.jsonl')];
+  const timed = { manifests, out, from: codec, recipe: { ...recipe, steps: TIMED_STEPS }, threads: threads ?? availableParallelism() }; // prettier-ignore
+  const { seconds } = await trainCodec(timed);
+  return (seconds / TIMED_STEPS) * recipe.steps;
 }

@@ -1,21 +1,26 @@
 import type { SledConfig } from '../model/config.js';
+import { DEFAULT_RECIPE, type CodecRecipe } from './codec/codec-trainer.js';
 import { DEFAULT_TRAINING, type TrainingConfig } from './training-config.js';
 
+/** LUFS of the shipped voice, and so of the recordings that it is to learn: loudness is not what it should learn. */
+export const VOICE_LOUDNESS = -26;
 /** About what share of the sentences is held out. */
 const HELD_OUT_SHARE = 1 / 20;
 /** Times that every recording is heard. */
-const EPOCHS = 12;
-const MIN_STEPS = 100;
+const EPOCHS = 4;
+const MIN_STEPS = 200;
 const MAX_STEPS = 4000;
 const SECONDS_PER_BATCH = 32;
 
 /**
- * How a finished voice is moved to other recordings: rates far below those that it was trained with, no guided
- * attention (nobody says when each phoneme sounds), and averaged weights.
+ * How a finished voice is moved to other recordings: at the rates that it was trained with, for a tenth of the steps, without
+ * guided attention (nobody says when each phoneme sounds), with averaged weights. Lower rates learn the same more
+ * slowly (docs/log.md).
  * @param seconds of speech to train on
  */
 export function ownVoiceRecipe(seconds: number): TrainingConfig {
-  const steps = Math.round(Math.min(MAX_STEPS, Math.max(MIN_STEPS, (EPOCHS * seconds) / SECONDS_PER_BATCH)));
+  const heard = Math.round((EPOCHS * seconds) / SECONDS_PER_BATCH / 100) * 100;
+  const steps = Math.min(MAX_STEPS, Math.max(MIN_STEPS, heard));
   return {
     ...DEFAULT_TRAINING,
     maxSecondsPerBatch: SECONDS_PER_BATCH,
@@ -23,14 +28,31 @@ export function ownVoiceRecipe(seconds: number): TrainingConfig {
     steps,
     warmupSteps: Math.min(50, Math.ceil(steps / 10)),
     decaySteps: Math.ceil(steps / 2),
-    learningRate: 2e-4,
-    matrixLearningRate: 5e-4,
+    learningRate: 1e-3,
+    matrixLearningRate: 4e-3,
     beta2: 0.99,
     emaDecay: 0.99,
     latentNoise: 0.1,
     endPositiveWeight: 3,
     alignmentWeight: 0,
     guidedHeads: [],
+  };
+}
+
+/** Steps of the codec's decoder, whose batches are 8 crops of a second: the recordings once, within these bounds. */
+const CODEC_STEPS = { least: 200, most: 400 };
+
+/**
+ * How the codec's decoder is moved to other recordings. Its analysis, and with it what a latent means, stays.
+ * @param seconds of speech to train on
+ */
+export function ownVoiceCodec(seconds: number): CodecRecipe {
+  const steps = Math.round(seconds / DEFAULT_RECIPE.batchSize);
+  return {
+    ...DEFAULT_RECIPE,
+    steps: Math.min(CODEC_STEPS.most, Math.max(CODEC_STEPS.least, steps)),
+    warmupSteps: 50,
+    learningRate: 3e-4,
   };
 }
 

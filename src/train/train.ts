@@ -120,7 +120,8 @@ export async function train(options: TrainOptions): Promise<LoopState> {
         );
       if (!skipped) progress.add(reported);
       if (loop.step % logEvery === 0) progress.log(loop);
-      if (options.heldOut && isFirst && loop.step % evaluateEvery === 0) {
+      const isLast = loop.step === training.steps;
+      if (options.heldOut && isFirst && (isLast || loop.step % evaluateEvery === 0)) {
         const heldOut = evaluate(run, options.heldOut, training, plan.maxFrames);
         progress.evaluation(loop, heldOut);
         if (loop.bestEnergy === 0 || heldOut.energy < loop.bestEnergy) {

@@ -14,7 +14,7 @@ import {
 } from '@sled-tts/torch';
 import type { MelCodecConfig } from '../../codec/mel/config.js';
 import type { CropBatch } from './crops.js';
-import { initialDecoder, TrainingDecoder } from './decoder.js';
+import { initialDecoder, TrainingDecoder, type Weights } from './decoder.js';
 import { PitchLoss } from './pitch-loss.js';
 import { SpectralLoss } from './spectral-loss.js';
 import { UnitGradient } from './unit-gradient.js';
@@ -74,12 +74,14 @@ export class CodecTrainer {
   private readonly spectralLoss: SpectralLoss;
   private readonly pitchLoss: PitchLoss | undefined;
 
+  /** @param initial weights to begin with; fresh ones without */
   constructor(
     readonly config: MelCodecConfig,
     readonly recipe: CodecRecipe,
+    initial?: Weights,
   ) {
     manualSeed(recipe.seed);
-    this.decoder = new TrainingDecoder(initialDecoder(config), config);
+    this.decoder = new TrainingDecoder(initial ?? initialDecoder(config), config);
     this.average = new Map(
       [...this.decoder.weights].map(([name, weight]) => [name, keep(noGrad(() => weight.detach().clone()))]),
     );

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { setNumThreads, type Tensor } from '@sled-tts/torch';
+import { keep, setNumThreads, tensor, type Tensor } from '@sled-tts/torch';
 import { MelAnalysis } from '../../codec/mel/analysis.js';
 import { DEFAULT_MEL_CODEC_CONFIG, type MelCodecConfig } from '../../codec/mel/config.js';
 import type { WeightArray } from '../../codec/mel/decoder-weights.js';
@@ -19,6 +19,8 @@ export interface TrainCodecOptions {
   readonly out: string;
   /** Sizes of a new codec; an existing directory keeps its own. */
   readonly config?: MelCodecConfig;
+  /** Directory of a codec whose analysis a new one keeps, latents and all, and whose decoder it begins with. */
+  readonly from?: string;
   /** Differences from the default recipe; a resumed run keeps the recipe that it began with, but for `steps`. */
   readonly recipe?: Partial<CodecRecipe>;
   /** Stop here with a checkpoint, however many steps are done. */
@@ -31,6 +33,15 @@ export interface TrainCodecOptions {
   /** Stops with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly log?: (line: string) => void;
+}
+
+/** How a codec's training ended. */
+export interface TrainedCodec {
+  readonly steps: number;
+  /** Spectral loss on unseen speech. */
+  readonly heldOut: number;
+  /** Time that the steps of this call took. */
+  readonly seconds: number;
 }
 
 /**
@@ -46,20 +57,20 @@ const HELD_OUT_BATCHES = 4;
  *
  * @throws {CheckpointError} for files in `out` that do not fit. @throws {RangeError} for data that does not.
  */
-export async function trainCodec(options: TrainCodecOptions): Promise<{ steps: number; heldOut: number }> {
+export async function trainCodec(options: TrainCodecOptions): Promise<TrainedCodec> {
   const { out, log = () => {}, threads = 1 } = options;
   setNumThreads(threads);
   mkdirSync(out, { recursive: true });
   const checkpoint = join(out, 'checkpoint.safetensors');
-  const config = existsSync(join(out, 'config.json'))
-    ? readMelCodecFiles(out).config
-    : (options.config ?? DEFAULT_MEL_CODEC_CONFIG);
+  const begun = beginning(options);
+  const config = begun?.config ?? options.config ?? DEFAULT_MEL_CODEC_CONFIG;
   const corpus = new SpeechCorpus(readManifests(options.manifests, config.sampleRate), config.sampleRate);
   try {
-    const files = prepareAnalysis(out, corpus, config, log);
-    const begun = options.resume ? readRecipe(checkpoint) : { ...DEFAULT_RECIPE, ...options.recipe };
-    const recipe = { ...begun, steps: options.recipe?.steps ?? begun.steps };
-    const trainer = new CodecTrainer(config, recipe);
+    const files = begun ?? fitted(out, corpus, config, log);
+    const known = options.resume ? readRecipe(checkpoint) : { ...DEFAULT_RECIPE, ...options.recipe };
+    const recipe = { ...known, steps: options.recipe?.steps ?? known.steps };
+    const initial = options.from === undefined || !files.decoder ? undefined : trainable(files.decoder, config);
+    const trainer = new CodecTrainer(config, recipe, initial);
     const { sampler, heldOut } = samplers(corpus, new MelAnalysis(config, files.map), trainer);
     if (options.resume) loadCheckpoint(checkpoint, trainer, sampler);
     return await run(trainer, sampler, heldOut, files, options);
@@ -68,13 +79,13 @@ export async function trainCodec(options: TrainCodecOptions): Promise<{ steps: n
   }
 }
 
-function prepareAnalysis(
-  out: string,
-  corpus: SpeechCorpus,
-  config: MelCodecConfig,
-  log: (line: string) => void,
-): MelCodecFiles {
+/** What is in `out`, or what a new codec there begins with; undefined where its analysis is still to be fitted. */
+function beginning({ out, from }: TrainCodecOptions): MelCodecFiles | undefined {
   if (existsSync(join(out, 'model.safetensors'))) return readMelCodecFiles(out);
+  return from === undefined ? undefined : readMelCodecFiles(from);
+}
+
+function fitted(out: string, corpus: SpeechCorpus, config: MelCodecConfig, log: (line: string) => void): MelCodecFiles {
   const { map, statistics, explained, frames } = fitAnalysis(corpus, config);
   log(`analysis fitted on ${frames} latent frames; ${(100 * explained).toFixed(2)} % of the variance kept`);
   const files = { config, map, statistics };
@@ -105,7 +116,7 @@ async function run(
   heldOut: CropBatch[],
   files: MelCodecFiles,
   options: TrainCodecOptions,
-): Promise<{ steps: number; heldOut: number }> {
+): Promise<TrainedCodec> {
   const { out, signal, minutes = Infinity, logEverySteps = 50, checkpointEveryMinutes = 3, log = () => {} } = options;
   const started = performance.now();
   const minutesSince = (time: number) => (performance.now() - time) / 60_000;
@@ -127,20 +138,39 @@ async function run(
     }
     await setImmediate(); // lets signals in
   }
+  const seconds = (performance.now() - started) / 1000;
   save();
-  return { steps: trainer.step, heldOut: trainer.evaluate(heldOut) };
+  return { steps: trainer.step, heldOut: trainer.evaluate(heldOut), seconds };
 }
 
-/** The weights with the source's noise at `NOISE_LEVEL`. */
+/** The weights as they are kept, with the source's noise at `NOISE_LEVEL`. */
 function quieted(weights: ReadonlyMap<string, Tensor>, config: MelCodecConfig): Map<string, WeightArray> {
   const arrays = new Map(
     [...weights].map(([name, weight]) => [name, { shape: weight.shape, values: weight.toFloat32Array() }] as const),
   );
-  if (config.decoderSource === 'none') return arrays;
-  const bins = config.fftSize / 2 + 1;
-  const logMagnitudes = arrays.get('output.bias')!.values.subarray(2 * bins, 3 * bins);
-  logMagnitudes.forEach((bias, i) => (logMagnitudes[i] = bias + Math.log(NOISE_LEVEL)));
+  changeNoise(arrays, NOISE_LEVEL, config);
   return arrays;
+}
+
+/** A kept decoder's weights to go on with, its noise as it was learned. */
+function trainable(decoder: ReadonlyMap<string, WeightArray>, config: MelCodecConfig): Map<string, Tensor> {
+  const arrays = new Map([...decoder].map(([name, { shape, values }]) => [name, { shape, values: values.slice() }]));
+  changeNoise(arrays, 1 / NOISE_LEVEL, config);
+  return new Map(
+    [...arrays].map(([name, { shape, values }]) => [name, keep(tensor(values, [...shape])).requiresGrad_()]),
+  );
+}
+
+/** Multiplies the noise filter of a source, in place. */
+function changeNoise(
+  arrays: ReadonlyMap<string, WeightArray>,
+  factor: number,
+  { decoderSource, fftSize }: MelCodecConfig,
+): void {
+  if (decoderSource === 'none') return;
+  const bins = fftSize / 2 + 1;
+  const logMagnitudes = arrays.get('output.bias')!.values.subarray(2 * bins, 3 * bins);
+  logMagnitudes.forEach((bias, i) => (logMagnitudes[i] = bias + Math.log(factor)));
 }
 
 const COLUMNS: readonly (keyof StepLosses)[] = ['spectral', 'pitch'];

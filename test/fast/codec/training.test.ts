@@ -196,6 +196,18 @@ describe('trainCodec', () => {
     expect(readMelCodecFiles(join(directory, 'frozen')).map).toEqual(before.map);
   });
 
+  it('begins with the analysis and the decoder of another codec', async () => {
+    await train('parent', { steps: 4 });
+    const from = join(directory, 'parent');
+    await train('child', { steps: 2, learningRate: 0 }, { from });
+    const [parent, child] = ['parent', 'child'].map((name) => readMelCodecFiles(join(directory, name)));
+    expect(child.map).toEqual(parent.map);
+    for (const [name, { values }] of child.decoder!)
+      parent.decoder!.get(name)!.values.forEach((value, i) => expect(values[i], name).toBeCloseTo(value, 5));
+    await train('learned', { steps: 2 }, { from });
+    expect(readMelCodecFiles(join(directory, 'learned')).decoder).not.toEqual(parent.decoder);
+  });
+
   it('leaves no tensors behind from step to step', async () => {
     const counts: number[] = [];
     await train('memory', { steps: 9 }, { logEverySteps: 1, log: () => counts.push(liveTensors()) });
