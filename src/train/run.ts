@@ -41,7 +41,7 @@ export function openRun({ out, model: config, training, from }: RunOptions): Run
 }
 
 /** What may differ between a run and the weights that it goes on with: nothing that has a weight. */
-const MAY_DIFFER = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn']; // prettier-ignore
+const MAY_DIFFER = ['dropout', 'attentionDropout', 'activationDropout', 'guidanceDropout', 'guidanceScale', 'temperature', 'textPerTurn', 'framesPerTurn', 'alignmentHeads']; // prettier-ignore
 
 function checkSameModel(folder: string, stored: SledConfig, config: SledConfig): void {
   const differing = Object.keys(config).filter(
