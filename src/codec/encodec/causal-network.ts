@@ -1,26 +1,12 @@
+import { chunkOf, KeptGraphs } from '../kept-graphs.js';
 import { inBackground, type CodecBackend } from '../open-backend.js';
-import { startFrames, type Layer } from './layers.js';
+import { startFrames } from './layers.js';
 import { buildChunkGraph, type ChunkGraph, type ChunkShape } from './network-graph.js';
-import { loadNetwork, type LoadedNetwork, type NetworkWeightType } from './network-weights.js';
+import { loadNetwork, type LoadedNetwork, type NetworkShape, type NetworkSource } from './network-weights.js';
 import { stateLayout, type StateLayout } from './state.js';
-import type { EncodecWeights } from './weights.js';
 
-/** Frames of the chunks that graphs are kept for, largest first; any length is a sum of them. */
-const CHUNK_FRAMES = [25, 5, 1] as const;
-
-export interface NetworkShape {
-  readonly layers: readonly Layer[];
-  /** Channels of the input. */
-  readonly channels: number;
-  /** Input columns of a frame: 1 for the decoder, the hop for the encoder. */
-  readonly columnsPerFrame: number;
-}
-
-export interface NetworkSource {
-  readonly shape: NetworkShape;
-  readonly weights: EncodecWeights;
-  readonly weightType: NetworkWeightType;
-}
+/** Frames of the longest chunk. Each reads all weights once, which dozens of frames make up for; longer ones leave the cache. */
+const LONGEST_CHUNK = 25;
 
 /** What a chunk becomes, and what the network remembers of it. */
 export interface ChunkResult {
@@ -39,17 +25,19 @@ export class CausalNetwork {
   readonly startFrames: number;
   private readonly loading: Promise<OpenNetwork>;
   private readonly layout: StateLayout;
-  private readonly graphs = new Map<string, ChunkGraph>();
+  private readonly graphs = new KeptGraphs<ChunkGraph>();
   /** A graph's inputs and outputs belong to one chunk at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private freed = false;
 
-  constructor(opening: Promise<CodecBackend>, { shape, weights, weightType }: NetworkSource) {
+  constructor(opening: Promise<CodecBackend>, source: NetworkSource) {
+    const { shape } = source;
     this.shape = shape;
     this.layout = stateLayout(shape.layers);
     this.startFrames = startFrames(shape.layers, shape.columnsPerFrame);
+    const longest = Math.max(LONGEST_CHUNK, this.startFrames);
     const load = async ({ ggml, backend }: CodecBackend) => {
-      return { ggml, backend, network: await loadNetwork(ggml, backend, shape.layers, weights, weightType) };
+      return { ggml, backend, network: await loadNetwork(ggml, backend, source, longest) };
     };
     this.loading = inBackground(opening.then(load));
   }
@@ -59,9 +47,9 @@ export class CausalNetwork {
     return new Float32Array(this.layout.length);
   }
 
-  /** The largest chunk of at most `frames` frames that a graph is kept for. */
+  /** Frames of the next chunk, where so many are there. */
   chunkFor(frames: number): number {
-    return CHUNK_FRAMES.find((size) => size <= frames) ?? 1;
+    return chunkOf(frames, LONGEST_CHUNK);
   }
 
   /** Columns [L, channels] after `state` -> the output's columns. Calls take turns. */
@@ -75,7 +63,7 @@ export class CausalNetwork {
   free(): Promise<void> {
     this.freed = true;
     return this.turn.then(async () => {
-      for (const graph of this.graphs.values()) graph.free();
+      this.graphs.free();
       const loaded = await this.loading.catch(() => undefined);
       await loaded?.network.context.freeAsync();
     });
@@ -88,17 +76,14 @@ export class CausalNetwork {
   ): Promise<ChunkResult> {
     const loaded = await this.loading;
     if (this.freed) throw new Error('EncodecCodec: the codec was freed while a stream was in use');
-    const { graph, isKept } = this.graphOf(loaded, { columns: columns.length / this.shape.channels, ...place });
-    try {
-      graph.input.set(columns);
-      graph.state.set(state);
-      await graph.compute();
-      const output = new Float32Array(graph.output.elements);
-      graph.output.getInto(output);
-      return { output, state: this.nextState(graph) };
-    } finally {
-      if (!isKept) graph.free();
-    }
+    const chunk = { columns: columns.length / this.shape.channels, ...place };
+    const graph = this.graphs.of(`${chunk.isFirst} ${chunk.columns}`, () => this.build(loaded, chunk));
+    graph.input.set(columns);
+    graph.state.set(state);
+    await graph.compute();
+    const output = new Float32Array(graph.output.elements);
+    graph.output.getInto(output);
+    return { output, state: this.nextState(graph) };
   }
 
   private nextState({ nextState }: ChunkGraph): Float32Array {
@@ -110,14 +95,7 @@ export class CausalNetwork {
     return state;
   }
 
-  /** Last chunks have any length: their graphs are built for them alone. */
-  private graphOf({ ggml, backend, network }: OpenNetwork, chunk: ChunkShape): { graph: ChunkGraph; isKept: boolean } {
-    const key = `${chunk.isFirst} ${chunk.columns}`;
-    const known = chunk.isLast ? undefined : this.graphs.get(key);
-    if (known) return { graph: known, isKept: true };
-    const { channels } = this.shape;
-    const graph = buildChunkGraph(ggml, backend, network, { channels, layout: this.layout, chunk });
-    if (!chunk.isLast) this.graphs.set(key, graph);
-    return { graph, isKept: !chunk.isLast };
+  private build({ ggml, backend, network }: OpenNetwork, chunk: ChunkShape): ChunkGraph {
+    return buildChunkGraph(ggml, backend, network, { layout: this.layout, chunk });
   }
 }

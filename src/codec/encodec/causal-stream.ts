@@ -50,18 +50,18 @@ export class CausalStream {
       const canStart = this.hasStarted || whole >= this.network.startFrames;
       if (canStart && whole > 0) {
         const frames = this.hasStarted ? this.network.chunkFor(whole) : this.network.startFrames;
-        outputs.push(await this.compute(frames * frame, false));
+        outputs.push(await this.compute(frames * frame));
       } else if (isLast && this.pending.length > 0) {
-        outputs.push(await this.compute(this.pending.length, true));
+        outputs.push(await this.compute(this.pending.length));
       } else {
         return joined(outputs);
       }
     }
   }
 
-  private async compute(length: number, isLast: boolean): Promise<Float32Array> {
+  private async compute(length: number): Promise<Float32Array> {
     const columns = this.pending.subarray(0, length);
-    const { output, state } = await this.network.run(columns, this.streamState, { isFirst: !this.hasStarted, isLast });
+    const { output, state } = await this.network.run(columns, this.streamState, { isFirst: !this.hasStarted });
     this.hasStarted = true;
     this.streamState = state;
     this.pending = this.pending.subarray(length);

@@ -114,12 +114,15 @@ describe('an EnCodec stream', () => {
     const codec = new EncodecCodec(goldenFiles('tiny'));
     const [latents, samples] = [goldenLatents(13, codec.latentDim), goldenSignal(13 * 24 + 1)];
     await Promise.all([decodeInChunks(codec, latents, [13]), encodeInChunks(codec, samples, [313])]);
+    await decodeInChunks(codec, latents, [3]);
     const used = liveObjects();
     for (let i = 0; i < 5; i++) {
       await Promise.all([decodeInChunks(codec, latents, [13]), encodeInChunks(codec, samples, [313])]);
       await decodeInChunks(codec, latents, [3]);
     }
     expect(liveObjects()).toEqual(used);
+    for (let i = 1; i < 10; i++) await decodeInChunks(codec, goldenLatents(7 + i, codec.latentDim), [7, i]);
+    expect(liveObjects().graph - used.graph).toBeLessThan(9);
     const busy = decodeInChunks(codec, latents, [13]);
     const freed = codec.free();
     await expect(busy).rejects.toThrow('the codec was freed while a stream was in use');
