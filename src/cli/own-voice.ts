@@ -4,7 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { SledConfig } from '../model/config.js';
 import type { CodecRecipe } from '../train/codec/codec-trainer.js';
 import { runPrepare } from './prepare.js';
-import { runTraining, type TrainFlags, type TrainingConfigs } from './run-training.js';
+import type { TrainFlags, TrainingConfigs } from './run-training.js';
+import { timeTogether, trainTogether, type TogetherFlags } from './train-together.js';
 import { parseJson, trainingModule } from './training-module.js';
 import { WorkBar } from './work-bar.js';
 import type { World } from './world.js';
@@ -37,7 +38,7 @@ interface Stages {
  * one loudness, computes latents with the voice's codec, says how long it will take, trains the network and then the
  * codec's decoder, and writes what `say --model` takes.
  */
-export async function runOwnVoice(world: World, recordings: string, flags: Partial<TrainFlags>): Promise<void> {
+export async function runOwnVoice(world: World, recordings: string, flags: Partial<TogetherFlags>): Promise<void> {
   if (flags.from === undefined)
     throw new Error(`${recordings}: expected a config that ends with .json, or --from and a voice to begin with`);
   if (!existsSync(recordings)) throw new Error(`${recordings}: no such folder or manifest`);
@@ -53,10 +54,10 @@ export async function runOwnVoice(world: World, recordings: string, flags: Parti
   const configs = await configsOf(stages, flags);
   const recipe = await codecRecipe(stages, flags);
   const data = { data: join(work, 'latents', 'train'), heldOut: join(work, 'latents', 'held-out') };
-  const training: TrainFlags = { evaluateEvery: 100, saveEvery: 100, logEvery: 20, ...flags, ...data, out: join(work, 'run'), from }; // prettier-ignore
+  const training: TogetherFlags = { evaluateEvery: 100, saveEvery: 100, logEvery: 20, ...flags, ...data, out: join(work, 'run'), from }; // prettier-ignore
   if (!flags.quiet && !existsSync(training.out))
-    world.stderr.write(`${await estimate(stages, { configs, training, recipe })}\n`);
-  const { step, checkpoint } = await runTraining(world, configs, training);
+    world.stderr.write(`${await estimate(world, stages, { configs, training, recipe })}\n`);
+  const { step, checkpoint } = await trainTogether(world, configs, training);
   const minutes = flags.minutes === undefined ? undefined : flags.minutes - (performance.now() - started) / 60_000;
   const isWhole = step >= configs.training.steps;
   const codec = recipe && isWhole ? await tuneCodec(world, stages, recipe, { ...flags, minutes }) : stages.codec;
@@ -195,18 +196,20 @@ async function configsOf({ from, seconds }: Stages, { steps, seed }: Partial<Tra
 /** What is timed before it starts. */
 interface Planned {
   configs: TrainingConfigs;
-  training: TrainFlags;
+  training: TogetherFlags;
   recipe: CodecRecipe | undefined;
 }
 
 /** Says how long a run takes by a few steps of one that is thrown away. */
-async function estimate(stages: Stages, planned: Planned): Promise<string> {
+async function estimate(world: World, stages: Stages, planned: Planned): Promise<string> {
   const out = mkdtempSync(join(stages.work, 'timing-'));
   try {
-    const network = await timeNetwork(out, planned);
+    const { configs, training } = planned;
+    const timed = await timeTogether(world, configs, training, { steps: TIMED_STEPS, out: join(out, 'network') });
+    const network = (timed / TIMED_STEPS) * configs.training.steps;
     const codec = await timeCodec(join(out, 'codec'), stages, planned);
     const { lines, seconds } = stages;
-    const steps = `${planned.configs.training.steps} steps${planned.recipe ? ` and ${planned.recipe.steps} of the codec` : ''}`;
+    const steps = `${configs.training.steps} steps${planned.recipe ? ` and ${planned.recipe.steps} of the codec` : ''}`;
     return `${lines} utterances, ${(seconds / 3600).toFixed(2)} hours: ${steps}, ${about((network + codec) / 60)}; Ctrl-C stops with a checkpoint, the same command goes on`; // prettier-ignore
   } finally {
     rmSync(out, { recursive: true, force: true });
@@ -217,17 +220,6 @@ const about = (minutes: number) => {
   if (minutes < 1) return 'less than a minute';
   return `about ${minutes < 90 ? `${Math.round(minutes)} minutes` : `${(minutes / 60).toFixed(1)} hours`}`;
 };
-
-/** Seconds that the network's steps will take. */
-async function timeNetwork(out: string, { configs: { model, training }, training: { data, from, threads } }: Planned) {
-  const { train } = await import('../train/train.js');
-  const { openShards } = await import('../data/shards.js');
-  const shards = openShards(data, model);
-  const frameRate = shards.info.sampleRate / shards.info.hopLength;
-  const timed = { data: shards, frameRate, out, model, training: { ...training, steps: TIMED_STEPS }, from, threads };
-  const { seconds } = await train(timed);
-  return (seconds / TIMED_STEPS) * training.steps;
-}
 
 /** Seconds that the codec's steps will take. */
 async function timeCodec(out: string, { codec, work }: Stages, { recipe, training: { threads } }: Planned) {

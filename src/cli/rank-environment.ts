@@ -32,7 +32,8 @@ export function groupFromEnvironment(env: Environment, timeoutMs: number): Group
     if (ranks.size === 1) return undefined;
     const hereName = found(here);
     const isOneMachine = hereName !== undefined && wholeNumber(env, hereName) === ranks.size;
-    return { ...ranks, address: addressIn(env, isOneMachine), port: portIn(env), timeoutMs };
+    const attempt = env['TORCHELASTIC_RESTART_COUNT'] ? wholeNumber(env, 'TORCHELASTIC_RESTART_COUNT') : undefined;
+    return { ...ranks, address: addressIn(env, isOneMachine), port: portIn(env), timeoutMs, attempt };
   }
   return undefined;
 }

@@ -51,13 +51,18 @@ export function trainCommand(world: World): Command {
 
 async function run(world: World, what: string, given: GivenFlags): Promise<void> {
   const from = given.from === undefined ? undefined : await modelFolder(given.from, world);
-  if (!what.endsWith('.json') && (given.processes !== undefined || given.dryRun))
-    throw new Error(`${what}: --processes and --dry-run are for a config that ends with .json`);
-  if (!what.endsWith('.json')) return runOwnVoice(world, what, { ...given, from });
+  const group = groupFromEnvironment(process.env, given.timeout * 1000);
+  if (!what.endsWith('.json')) {
+    if (given.dryRun) throw new Error(`${what}: --dry-run is for a config that ends with .json`);
+    if (group)
+      throw new Error(
+        `${what}: one process prepares recordings; give it --processes, or train its OUT/work/config.json on many machines`,
+      );
+    return runOwnVoice(world, what, { ...given, from });
+  }
   if (given.sample && !given.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
   const { data, out } = given;
   if (data === undefined || out === undefined) throw new Error('train: a config needs --data and --out');
-  const group = groupFromEnvironment(process.env, given.timeout * 1000);
   if (given.processes !== undefined && given.processes > 1 && !group)
     return runLocalRanks(rankCommand(process.argv.slice(1)), given.processes, world);
   const configs = await readConfigs(what, given);

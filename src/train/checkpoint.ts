@@ -64,8 +64,8 @@ export function listCheckpoints(out: string): string[] {
 /**
  * Writes `out/step-N/`: config.json and model.safetensors in the released layout (the averaged weights where there
  * are any), weights.safetensors (the raw ones), optimizer.safetensors, state.json. The folder is written beside, then
- * renamed: a killed run leaves the last whole checkpoint. Older ones beyond `keep` are removed,
- * except the best.
+ * renamed: a killed run leaves the last whole checkpoint. Older ones beyond `keep` are removed, except the best.
+ * @throws {CheckpointError} when it cannot be written, for want of space; the earlier ones stay
  */
 export function saveCheckpoint(
   out: string,
@@ -76,17 +76,17 @@ export function saveCheckpoint(
   const target = join(out, folderName(state.loop.step));
   const temporary = `${target}.part`;
   rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
-  const { config, parameters, average } = state;
-  writeJson(join(temporary, 'config.json'), writeConfig(config));
-  writeSafetensors(join(temporary, 'model.safetensors'), exportParameters(config, average ?? parameters), {
-    format: 'pt',
-  });
-  if (average)
-    writeSafetensors(join(temporary, 'weights.safetensors'), exportParameters(config, parameters), { format: 'pt' });
-  writeSafetensors(join(temporary, 'optimizer.safetensors'), arraysOf(state.optimizer.state()));
-  writeJson(join(temporary, 'state.json'), { ...state.loop, ...extra });
-  syncFolder(temporary);
+  try {
+    writeState(temporary, state, extra);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    const last = listCheckpoints(out).at(-1);
+    throw new CheckpointError(
+      `${target}: cannot be written: ${(error as Error).message}; ` +
+        (last ? `${basename(last)} is whole, and the same command goes on from it` : 'there is no earlier one'),
+      { cause: error },
+    );
+  }
   rmSync(target, { recursive: true, force: true });
   renameSync(temporary, target);
   syncFolder(out);
@@ -94,6 +94,19 @@ export function saveCheckpoint(
   for (const old of listCheckpoints(out).slice(0, -keep))
     if (basename(old) !== best) rmSync(old, { recursive: true, force: true });
   return target;
+}
+
+function writeState(folder: string, state: TrainingState, extra: Record<string, unknown>): void {
+  const { config, parameters, average } = state;
+  const write = (name: string, tensors: Map<string, SafetensorsArray>, metadata?: Record<string, string>) =>
+    writeSafetensors(join(folder, `${name}.safetensors`), tensors, metadata);
+  mkdirSync(folder, { recursive: true });
+  writeJson(join(folder, 'config.json'), writeConfig(config));
+  write('model', exportParameters(config, average ?? parameters), { format: 'pt' });
+  if (average) write('weights', exportParameters(config, parameters), { format: 'pt' });
+  write('optimizer', arraysOf(state.optimizer.state()));
+  writeJson(join(folder, 'state.json'), { ...state.loop, ...extra });
+  syncFolder(folder);
 }
 
 /** Points `out/best` to a checkpoint, which is then kept whatever comes after it. */

@@ -128,7 +128,7 @@ static void checkMembers(c10d::Store& store, int rank, int size) {
   TORCH_CHECK(store.add("claim/" + std::to_string(rank), 1) == 1, "two processes were started as rank ", rank);
 }
 
-// joinGroup(host, port, rank, size, timeout in ms, own address)
+// joinGroup(host, port, rank, size, timeout in ms, own address, attempt)
 static napi_value joinGroup(Call& call) {
   TORCH_CHECK(!joined, "this process is in a group already");
   const auto rank = static_cast<int>(call.number(2)), size = static_cast<int>(call.number(3));
@@ -139,7 +139,10 @@ static napi_value joinGroup(Call& call) {
   options.waitWorkers = false;
   options.timeout = timeout;
   auto group = std::make_unique<Group>();
-  group->store = c10::make_intrusive<c10d::TCPStore>(call.string(0), options);
+  // torchrun's agent keeps one store over all attempts to run a job; what an earlier one left there must not be met.
+  const auto attempt = "attempt-" + std::to_string(static_cast<int>(call.number(6)));
+  auto everyones = c10::make_intrusive<c10d::TCPStore>(call.string(0), options);
+  group->store = c10::make_intrusive<c10d::PrefixStore>(attempt, everyones);
   checkMembers(*group->store, rank, size);
   auto gloo = ProcessGroupGloo::Options::create(timeout);
   gloo->devices.push_back(ProcessGroupGloo::createDeviceForHostname(call.string(5)));

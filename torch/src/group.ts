@@ -14,6 +14,8 @@ export interface GroupOptions {
   size: number;
   /** How long to wait for the others, when joining and in every operation. */
   timeoutMs: number;
+  /** How often these ranks were started before, where a starter does so after a failure; 0 when absent. */
+  attempt?: number;
 }
 
 /** Megabytes that are summed at once: small enough to overlap with the backward pass, large enough for the network. */
@@ -30,10 +32,10 @@ export class ProcessGroup {
    * Waits until all ranks are there.
    * @throws {TorchError} when they are not within the time, or do not agree on how many there are
    */
-  static async join({ address, port, rank, size, timeoutMs }: GroupOptions): Promise<ProcessGroup> {
+  static async join({ address, port, rank, size, timeoutMs, attempt = 0 }: GroupOptions): Promise<ProcessGroup> {
     const group = new ProcessGroup(rank, size);
     const own = await addressTowards(address, port);
-    group.guarded('joining', () => native.joinGroup(address, port, rank, size, timeoutMs, own));
+    group.guarded('joining', () => native.joinGroup(address, port, rank, size, timeoutMs, own, attempt));
     return group;
   }
 

@@ -33,7 +33,15 @@ export interface Native {
   setGradMode(enabled: number): boolean;
   enterAutocast(dtype: number): number;
   leaveAutocast(dtype: number): void;
-  joinGroup(address: string, port: number, rank: number, size: number, timeoutMs: number, own: string): void;
+  joinGroup(
+    address: string,
+    port: number,
+    rank: number,
+    size: number,
+    timeoutMs: number,
+    own: string,
+    attempt: number,
+  ): void;
   leaveGroup(): void;
   allReduce(handle: number): void;
   broadcast(handle: number, root: number): void;

@@ -95,6 +95,7 @@ test('cuts a batch into parts of about equal frames, each utterance once', () =>
 
 test.each([
   ['torchrun', { RANK: '1', WORLD_SIZE: '4', MASTER_ADDR: 'a', MASTER_PORT: '1234' }, { rank: 1, size: 4, address: 'a', port: 1234 }],
+  ['torchrun, the third time', { RANK: '0', WORLD_SIZE: '2', MASTER_ADDR: 'a', MASTER_PORT: '1', TORCHELASTIC_RESTART_COUNT: '2' }, { rank: 0, size: 2, address: 'a', port: 1, attempt: 2 }],
   ['Slurm', { SLURM_PROCID: '3', SLURM_NTASKS: '8', SLURM_JOB_NODELIST: 'gpu[07-09,12]', SLURM_JOB_ID: '5002' }, { rank: 3, size: 8, address: 'gpu07', port: 29_502 }],
   ['Open MPI', { OMPI_COMM_WORLD_RANK: '0', OMPI_COMM_WORLD_SIZE: '2', OMPI_COMM_WORLD_LOCAL_SIZE: '2' }, { rank: 0, size: 2, address: '127.0.0.1', port: 29_500 }],
   ['MPI', { PMI_RANK: '1', PMI_SIZE: '2', MASTER_ADDR: '10.0.0.1' }, { rank: 1, size: 2, address: '10.0.0.1', port: 29_500 }],

@@ -1,48 +1,94 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTick, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Random } from '../../../src/data/random.js';
 import { startTraining, stepFolders, writeTinyRun } from '../../fast/train/tiny-run.js';
 
-const KILLS = 50;
-const STEPS = 800; // more than are done between the kills
+/** More of them, for a test by hand: SLED_TTS_KILLS=50 npx vitest run --project slow test/slow/train/kill.test.ts */
+const KILLS = Number(process.env['SLED_TTS_KILLS'] ?? 15);
+const SAVE_EVERY = 3;
+const STEPS = 6 * KILLS + 12; // more than are done between the kills
+const HOOK = pathToFileURL(join(import.meta.dirname, 'kill-hook.mjs')).href;
+
+/** Where a process was, as the hook noted it. */
+interface Place {
+  updates: number;
+  /** Accumulated of the next update; -1 before the first step. */
+  parts: number;
+}
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'kill-'));
-  writeTinyRun(folder, { steps: STEPS, microBatches: 4 }); // most of a step is spent between its parts
+  writeTinyRun(folder, { steps: STEPS, microBatches: 4 });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const start = (out: string, saveEvery: number) =>
-  startTraining(folder, ['--out', out, '--save-every', String(saveEvery), '--threads', '1', '--quiet']);
+const out = (name: string) => join(folder, name);
+const stepOf = (name: string) => Number(stepFolders(out(name)).at(-1)?.slice(5) ?? 0);
+const isWriting = (name: string) => stepOf(name) > 0 && readdirSync(out(name)).some((file) => file.endsWith('.part'));
+const lastFiles = (name: string) =>
+  ['model', 'weights', 'optimizer'].map((file) =>
+    readFileSync(join(out(name), stepFolders(out(name)).at(-1) ?? '', `${file}.safetensors`)).toString('base64'),
+  );
 
-const isWriting = (out: string) => readdirSync(out).some((name) => name.endsWith('.part'));
+function start(name: string, at: Record<string, string> = {}, saveEvery = SAVE_EVERY) {
+  const place = join(folder, 'place.json');
+  rmSync(place, { force: true });
+  const env = { PLACE: place, NODE_OPTIONS: `--import ${HOOK}`, ...at };
+  const flags = ['--out', out(name), '--save-every', String(saveEvery), '--threads', '1', '--quiet'];
+  const noted = (): Place | null => {
+    try {
+      return JSON.parse(readFileSync(place, 'utf8')) as Place;
+    } catch {
+      return null; // not there yet
+    }
+  };
+  return { ...startTraining(folder, flags, { env }), noted };
+}
 
-test(`goes on to the same bits after ${KILLS} kills at random times, inside accumulated steps and checkpoint writes`, async () => {
-  const whole = start(join(folder, 'whole'), 200);
-  expect(await whole.ended).toMatchObject({ code: 0 });
+let whole: string[] | undefined;
+async function uninterrupted(): Promise<string[]> {
+  if (!whole) expect(await startTraining(folder, ['--out', out('whole'), '--threads', '1', '--quiet']).ended).toMatchObject({ code: 0 }); // prettier-ignore
+  return (whole ??= lastFiles('whole'));
+}
 
-  const out = join(folder, 'killed');
+test(`loses no more than the steps since the last checkpoint, and no bit, in ${KILLS} kills`, async () => {
   const random = new Random(5);
-  let inWrite = 0;
+  const kills = { accumulating: 0, writing: 0, elsewhere: 0 };
   for (let kill = 0; kill < KILLS; kill++) {
-    const { child, ended } = start(out, 1);
-    const before = stepFolders(out).at(-1);
-    while (stepFolders(out).at(-1) === before && child.exitCode === null) await sleep(5); // it got somewhere: every step is saved
-    if (kill % 2 === 0) await sleep(random.uniform() * 60);
-    else while (!isWriting(out) && child.exitCode === null) await nextTick();
-    child.kill('SIGKILL');
+    const before = stepOf('killed');
+    // In turn: between two parts of a step, at a file operation of a checkpoint, and at any time after the first update.
+    const at = [`part:${7 + random.below(12)}`, `write:${1 + random.below(30)}`, ''][kill % 3];
+    const { child, ended, noted } = start('killed', { AT: at });
+    if (at === '') {
+      while ((noted()?.updates ?? 0) === 0 && child.exitCode === null) await sleep(2);
+      await sleep(random.uniform() * 40);
+      child.kill('SIGKILL');
+    }
     await ended;
-    if (isWriting(out)) inWrite++;
-    expect(Number(stepFolders(out).at(-1)?.slice(5)), `steps after kill ${kill}`).toBeLessThan(STEPS);
+    expect(child.signalCode, `kill ${kill} at ${at}`).toBe('SIGKILL');
+    const { updates, parts } = noted() ?? { updates: 0, parts: 0 };
+    if (isWriting('killed')) kills.writing++;
+    else if (parts > 0) kills.accumulating++;
+    else kills.elsewhere++;
+    expect(stepOf('killed'), `last checkpoint after ${updates} steps from ${before}`).toBeGreaterThanOrEqual(before + updates - SAVE_EVERY); // prettier-ignore
   }
-  expect(inWrite, 'kills inside a checkpoint write').toBeGreaterThan(0);
-  expect(await start(out, 200).ended).toMatchObject({ code: 0 });
+  expect(kills.accumulating).toBeGreaterThanOrEqual(Math.floor(KILLS / 3));
+  expect(kills.writing).toBeGreaterThanOrEqual(Math.floor(KILLS / 5));
+  expect(stepOf('killed')).toBeLessThan(STEPS);
+  expect(await start('killed').ended).toMatchObject({ code: 0 });
+  expect(lastFiles('killed')).toEqual(await uninterrupted());
+});
 
-  const last = (run: string) => join(folder, run, stepFolders(join(folder, run)).at(-1)!);
-  for (const file of ['model.safetensors', 'weights.safetensors', 'optimizer.safetensors'])
-    expect(readFileSync(join(last('killed'), file)).equals(readFileSync(join(last('whole'), file))), file).toBe(true);
+test('SIGTERM between two parts of a step ends that step, writes a checkpoint and goes on to the same bits', async () => {
+  const { ended, noted } = start('stopped', { AT: 'part:14', SIGNAL: 'SIGTERM' }, STEPS);
+  expect(await ended).toMatchObject({ code: 0, errors: '' });
+  expect(noted()).toMatchObject({ updates: stepOf('stopped'), parts: 0 });
+  expect(stepOf('stopped')).toBeLessThan(STEPS);
+  expect(await start('stopped').ended).toMatchObject({ code: 0 });
+  expect(lastFiles('stopped')).toEqual(await uninterrupted());
 });

@@ -23,6 +23,15 @@ const startRank = (rank: number, address: string, flags: string[], before: strin
     before,
   });
 
+/** The command that starts `sled-tts` under torchrun; null where there is none. */
+const torchrun = ((): string[] | null => {
+  try {
+    return [execFileSync('sh', ['-c', 'command -v torchrun'], { encoding: 'utf8' }).trim(), '--no-python'];
+  } catch {
+    return null;
+  }
+})();
+
 const files = ['model.safetensors', 'weights.safetensors', 'optimizer.safetensors'];
 const lastFiles = (run: string) =>
   files.map((file) => readFileSync(join(out(run), stepFolders(out(run)).at(-1) ?? '', file)).toString('base64'));
@@ -90,8 +99,8 @@ if (process.getuid?.() === 0) {
       }
   });
 
-  test('trains across two network namespaces with addresses of their own', async () => {
-    const whole = await reference();
+  const inNamespace = (i: number) => ['ip', 'netns', 'exec', names[i]];
+  function connectNamespaces(): void {
     const links = [`sa${process.pid}`, `sb${process.pid}`];
     for (const name of names) ip('netns', 'add', name);
     ip('link', 'add', links[0], 'netns', names[0], 'type', 'veth', 'peer', 'name', links[1], 'netns', names[1]);
@@ -100,10 +109,42 @@ if (process.getuid?.() === 0) {
       ip('-n', name, 'link', 'set', links[i], 'up');
       ip('-n', name, 'link', 'set', 'lo', 'up'); // rank 0 reaches its own address over it
     });
-    const ranks = names.map((name, rank) =>
-      startRank(rank, '10.87.0.1', ['--out', out('apart'), '--quiet'], ['ip', 'netns', 'exec', name]),
+  }
+
+  test('trains across two network namespaces with addresses of their own', async () => {
+    const whole = await reference();
+    connectNamespaces();
+    const ranks = names.map((_, rank) =>
+      startRank(rank, '10.87.0.1', ['--out', out('apart'), '--quiet'], inNamespace(rank)),
     );
     for (const { ended } of ranks) expect(await ended).toMatchObject({ code: 0, errors: '' });
     expect(lastFiles('apart')).toEqual(whole);
   });
+
+  if (torchrun)
+    test('trains under torchrun on two machines, as two namespaces are', async () => {
+      const whole = await reference();
+      connectNamespaces();
+      const nodes = names.map((_, node) => {
+        const rendezvous = ['--node-rank', String(node), '--master-addr', '10.87.0.1', '--master-port', PORT];
+        const before = [...inNamespace(node), ...torchrun, '--nnodes', '2', '--nproc-per-node', '1', ...rendezvous];
+        return startTraining(folder, ['--out', out('torchrun'), '--quiet'], { before });
+      });
+      for (const { ended } of nodes) expect((await ended).code).toBe(0);
+      expect(lastFiles('torchrun')).toEqual(whole);
+    });
 }
+
+// Where Python's torch is installed.
+if (torchrun)
+  test('goes on by itself under torchrun when a rank was killed', async () => {
+    const whole = await reference();
+    const place = ['--nproc-per-node', '2', '--max-restarts', '1', '--master-port', PORT];
+    const flags = ['--out', out('restarted'), '--save-every', '5', '--quiet'];
+    const run = startTraining(folder, flags, { before: [...torchrun, ...place] });
+    await untilStep('restarted', 5, run);
+    const ranks = execFileSync('pgrep', ['-P', String(run.child.pid)], { encoding: 'utf8' }).trim().split('\n').map(Number); // prettier-ignore
+    process.kill(ranks[ranks.length - 1], 'SIGKILL');
+    expect((await run.ended).code).toBe(0);
+    expect(lastFiles('restarted')).toEqual(whole);
+  });
