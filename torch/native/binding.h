@@ -6,7 +6,7 @@
 
 namespace sled {
 
-constexpr size_t kMaxArguments = 6;
+constexpr size_t kMaxArguments = 7;
 
 struct Call {
   State& state;

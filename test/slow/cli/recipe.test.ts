@@ -141,11 +141,25 @@ describe('docs/training.md', () => {
     expectSpeech('hello.wav', 960);
   });
 
-  it('goes on with a voice when its command is given again', () => {
-    expect(shell(forHere('npx sled-tts train --from voices/wren my-recordings'))).toMatch(/3 steps of 3/);
+  it('goes on with a voice when its command is given again, with two processes', () => {
+    const again = shell(forHere('npx sled-tts train --from voices/wren my-recordings --processes 2'));
+    expect(again.match(/3 steps of 3.*/g)).toEqual(['3 steps of 3: my-recordings-voice']);
+  });
+
+  it('trains a voice with two processes, and goes on with one', () => {
+    const train = 'npx sled-tts train --from run/voice my-recordings --out both';
+    const together = shell(forHere(`${train} --steps 3 --processes 2`));
+    expect(together).toMatch(/11 utterances, .* 3 steps, less than a minute/);
+    expect(together.match(/3 steps of 3.*/g)).toEqual(['3 steps of 3: both']);
+    expect(shell(forHere(`${train} --steps 4`))).toMatch(/^4 steps of 4: both/m);
+    expect(readFileSync(at('both/README.md'), 'utf8')).toMatch(/11 utterances/);
+    expect(readdirSync(at('both/work/run'))).toEqual(expect.arrayContaining(['step-00000003', 'step-00000004']));
+    shell(forHere('npx sled-tts say --model both "Come in." --out both.wav --no-play'));
+    expectSpeech('both.wav', openShards(at('shards')).info.hopLength);
   });
 
   it.each([
+    ['train my-recordings --from voices/wren --dry-run', /--dry-run is for a config/],
     ['train my-recordings', /--from and a voice/],
     ['train nothing --from voices/wren', /nothing: no such folder or manifest/],
     ['train configs/libriheavy.json --data shards', /needs --data and --out/],
