@@ -55,9 +55,7 @@ async function run(world: World, what: string, given: GivenFlags): Promise<void>
   if (!what.endsWith('.json')) {
     if (given.dryRun) throw new Error(`${what}: --dry-run is for a config that ends with .json`);
     if (group)
-      throw new Error(
-        `${what}: one process prepares recordings; give it --processes, or train its OUT/work/config.json on many machines`,
-      );
+      throw new Error(`${what}: recordings are prepared by one process; start it alone, with --processes for more`);
     return runOwnVoice(world, what, { ...given, from });
   }
   if (given.sample && !given.codec) throw new Error('--sample: needs --codec, which the sentences are heard through');
