@@ -7,7 +7,7 @@ encodec/CONFIG.safetensors, by case; N samples, T frames, K codebooks, D latent 
 
     decode.T.samples      [T * hop]                           of latents [T, D] hashed from `latents.T`
     encode.N.codes        int32 [K, ceil(N / hop)]           of 0.5 * sin(n * n / 5000) + 0.2 * (hashed from `samples.N`)
-    encode.N.latents      [ceil(N / hop), D]                  sums of the codes' vectors
+    encode.N.latents      [ceil(N / hop), D]                  sums of the codes' vectors; of the small codecs, since they are large
 
 Inputs are not in the file: both languages make them. Weights are
 hashed by hash_weights.py's rule with a scale and an offset by name:
@@ -41,7 +41,7 @@ CONFIGS = {
                  last_kernel_size=5, residual_kernel_size=5, num_residual_layers=2, dilation_growth_rate=3, compress=4,
                  num_lstm_layers=1, use_conv_shortcut=False),
             [1, 2, 3, 4, 9, 33], [1, 3, 9, 10, 11, 29, 64, 333]),
-    "24khz": (dict(), [4, 12], [640 + 7, 320 * 9]),
+    "24khz": (dict(), [4, 12, 40], [640 + 7, 320 * 9, 24_000]),
 }
 
 
@@ -101,7 +101,8 @@ def make(name, decodes, encodes):
         codes = model.quantizer.encode(embeddings, 6.0)[:, 0]
         latents = model.quantizer.decode(codes[:, None])[0].T
         tensors[f"encode.{N}.codes"] = codes.int()
-        tensors[f"encode.{N}.latents"] = latents
+        if D < 128:
+            tensors[f"encode.{N}.latents"] = latents
         print(name, "encode", N, "std %.3f" % embeddings.std(), "codes", list(codes.shape), "distinct", codes.unique().numel(),
               "margin %.1e" % smallest_margin(model, embeddings, len(codes)), "left %.3f" % (embeddings[0].T - latents).std())
     save_file({k: v.contiguous().clone() for k, v in tensors.items()}, OUT / f"{name}.safetensors")

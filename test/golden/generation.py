@@ -44,6 +44,7 @@ CONFIGS = {
 for name, config in list(CONFIGS.items()):
     CONFIGS[f"{name}-stream"] = {**config, "stream_n": 5, "stream_m": 7}
 LOGIT = {sled: 1.3862944, sled_stream: 0.0}  # where the sigmoid reaches 0.8 and 0.5
+GAP = 2.0
 
 
 def text(case, length, vocab):
@@ -71,6 +72,14 @@ def run(model, mode, ids, mask, prompt, guidance, seed, frames):
     latents = model.generate(**arguments)[1]
     hook.remove()
     return latents[:, prompt.shape[1] if mode == "clone" else 0:], torch.stack(scores, dim=1)
+
+
+def solve(states, logits):
+    """The smallest weight [1, C] with which each sequence of hidden states [T, C] scores GAP below its logit, and at its end GAP above."""
+    wanted = torch.cat([torch.full((len(s),), logit - GAP) for s, logit in zip(states, logits)]).double()
+    ends = torch.tensor([len(s) for s in states]).cumsum(0) - 1
+    wanted[ends] += 2 * GAP
+    return (torch.linalg.pinv(torch.cat(states).double()) @ wanted).float()[None]
 
 
 def end_of_speech_weight(model, case, mode, ids, mask, prompt, guidance, low):

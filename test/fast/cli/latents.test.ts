@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** A model and a codec in folders of their own, as they are released, and the prompt as a voice file. */
 async function writeCase(name: string): Promise<void> {
   for (const part of ['model', 'codec']) mkdirSync(join(folder, part));
-  writeFileSync(join(folder, 'model/config.json'), JSON.stringify(writeConfig(cloneConfig)));
+  writeFileSync(join(folder, 'model/config.json'), JSON.stringify(writeConfig(cloneConfig(name))));
   writeSafetensors(join(folder, 'model/model.safetensors'), cloneCheckpoint(name));
   for (const file of ['vocab.json', 'merges.txt']) copyFileSync(join(bpeFolder, file), join(folder, 'model', file));
   writeFileSync(join(folder, 'codec/config.json'), JSON.stringify(goldenConfig('tiny')));

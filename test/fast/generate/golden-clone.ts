@@ -1,7 +1,7 @@
-/** What voice-clone.py writes: the released scripts' latents and sound, with a tiny model and a tiny codec. */
+/** What voice-clone.py writes: latents and sound of the released cloning and evaluation scripts, with a tiny model and a tiny codec. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { parseConfig } from '../../../src/model/config.js';
+import { parseConfig, type SledConfig } from '../../../src/model/config.js';
 import { readSafetensors, toFloat32, type SafetensorsArray } from '../../../src/model/safetensors.js';
 import { hashedCheckpoint } from './golden-cases.js';
 
@@ -13,6 +13,8 @@ export interface CloneCase {
   script: 'clone' | 'continue' | 'reference' | 'stream';
   seed: number;
   guidance: number;
+  /** Keys of the config that an interleaved model has too. */
+  turns: Record<string, number>;
   readings: number;
   ends: boolean;
   /** `lengths`: how many samples of the golden signal are a prompt's sound. */
@@ -20,7 +22,9 @@ export interface CloneCase {
 }
 
 export const cloneCases = json('cases.json') as Record<string, CloneCase>;
-export const cloneConfig = parseConfig(json('config.json'));
+/** The config of a case. */
+export const cloneConfig = (name: string): SledConfig =>
+  parseConfig({ ...(json('config.json') as object), ...cloneCases[name].turns });
 export const bpeFolder = golden('bpe');
 
 const { tensors } = readSafetensors(golden('voice-clone/golden.safetensors'));
@@ -29,4 +33,4 @@ export const goldenFloats = (name: string): Float32Array => toFloat32(tensors.ge
 
 /** The checkpoint of a case. */
 export const cloneCheckpoint = (name: string): Map<string, SafetensorsArray> =>
-  hashedCheckpoint(cloneConfig, goldenFloats(`${name}.eos_head.weight`));
+  hashedCheckpoint(cloneConfig(name), goldenFloats(`${name}.eos_head.weight`));

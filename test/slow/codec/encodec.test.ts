@@ -46,19 +46,24 @@ describe("the 24 kHz codec beside Hugging Face's, at full size", () => {
     expect([...codes]).toEqual(integersOf(arrays, `encode.${count}.codes`));
   });
 
-  it('decodes to the same bits one frame at a time', async () => {
-    expect(largestDifference(await decoded(40, 1), await decoded(40, 40))).toBe(0);
+  it('decodes to the same bits by one, three, eleven and thirty-nine frames', async () => {
+    const whole = await decoded(40, 40);
+    for (const size of [1, 3, 11, 39]) expect(largestDifference(await decoded(40, size), whole), `${size}`).toBe(0);
   });
 
-  it('encodes to the same bits in pieces of 100 samples', async () => {
+  it('encodes to the same bits in pieces of 100, 320, 1,001 and 6,000 samples', async () => {
     const samples = goldenSignal(320 * 20 + 9);
-    const encoder = codec.createEncoder();
-    const parts: Float32Array[] = [];
-    for (let at = 0; at < samples.length; at += 100) {
-      parts.push((await encoder.encode(samples.subarray(at, at + 100))).latents);
+    const whole = await codec.encode(samples);
+    for (const size of [100, 320, 1001, 6000]) {
+      const encoder = codec.createEncoder();
+      const parts: Float32Array[] = [];
+      for (let at = 0; at < samples.length; at += size) {
+        parts.push((await encoder.encode(samples.subarray(at, at + size))).latents);
+      }
+      parts.push((await encoder.flush()).latents);
+      encoder.free();
+      const latents = Float32Array.from(parts.flatMap((part) => [...part]));
+      expect(largestDifference(latents, whole), `${size}`).toBe(0);
     }
-    parts.push((await encoder.flush()).latents);
-    const latents = Float32Array.from(parts.flatMap((part) => [...part]));
-    expect(largestDifference(latents, await codec.encode(samples))).toBe(0);
   });
 });
