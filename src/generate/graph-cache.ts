@@ -1,5 +1,15 @@
+import {
+  HeadGraph,
+  NoiseGraph,
+  PrefillGraph,
+  StepGraph,
+  TrunkGraph,
+  type GraphParts,
+  type Step,
+  type StepShape,
+} from './graphs.js';
 import type { KvCache } from './kv-cache.js';
-import { PrefillGraph, StepGraph, type GraphParts } from './graphs.js';
+import { SplitStep } from './split-step.js';
 
 /** Cache lengths that graphs are built for: powers of two from here. */
 const SHORTEST_WINDOW = 128;
@@ -12,29 +22,49 @@ const GRAPHS_KEPT = 48;
 /** The power of two that holds `needed`, from `smallest` up. */
 const bucket = (needed: number, smallest: number) => Math.max(smallest, 2 ** Math.ceil(Math.log2(needed)));
 
-/** What a step graph is built for. */
-interface StepSizes {
+type BuiltGraph = StepGraph | PrefillGraph | TrunkGraph | HeadGraph | NoiseGraph;
+
+/** What a step is to compute. */
+interface StepSizes extends StepShape {
+  /** First slot. */
   slot: number;
-  rows: number;
-  streams: number;
+  /** Most positions of a row. */
   length: number;
-  watched: boolean;
 }
 
 /** Graphs by their sizes, the least recently used dropped. */
 export class GraphCache {
-  readonly #graphs = new Map<string, StepGraph | PrefillGraph>();
+  readonly #graphs = new Map<string, BuiltGraph>();
 
   constructor(
     private readonly parts: GraphParts,
     private readonly cache: KvCache,
   ) {}
 
-  /** A step over `rows` slots from `slot`, `streams` frames, for rows of at most `length` positions, with or without head scores. */
-  step({ slot, rows, streams, length, watched }: StepSizes): StepGraph {
+  /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
+  step(sizes: StepSizes): Step {
+    const { slot, rows, streams, length, watched } = sizes;
+    const shares = Math.min(this.parts.workers.all.length, rows);
+    if (shares > 1) return this.#split(sizes, shares);
     const window = this.#window(slot, length);
     const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
-    return this.#get(key, () => new StepGraph(this.parts, window, rows, streams, watched));
+    return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched }));
+  }
+
+  #split({ slot, rows, streams, length, watched }: StepSizes, shares: number): Step {
+    const { parts } = this;
+    const { workers } = parts;
+    const trunks = workers.all.slice(0, shares).map((worker, i) => {
+      const from = Math.floor((i * rows) / shares);
+      const shape = { rows: Math.floor(((i + 1) * rows) / shares) - from, watched };
+      const window = this.#window(slot + from, length);
+      const key = `trunk ${i} ${slot + from} ${shape.rows} ${window.length} ${watched}`;
+      return this.#get(key, () => new TrunkGraph(parts, window, shape, worker));
+    });
+    const head = this.#get(`head ${streams}`, () => new HeadGraph(parts, streams));
+    const last = workers.all[shares - 1];
+    const noise = this.#get(`noise ${shares} ${streams}`, () => new NoiseGraph(parts, streams, last));
+    return new SplitStep({ workers, trunks, head, noise });
   }
 
   /** A prefill of `count` positions of a slot whose last is number `length` - 1. */
@@ -49,7 +79,7 @@ export class GraphCache {
     return { cache: this.cache, slot, length: Math.min(bucket(length, SHORTEST_WINDOW), this.cache.positions) };
   }
 
-  #get<G extends StepGraph | PrefillGraph>(key: string, build: () => G): G {
+  #get<G extends BuiltGraph>(key: string, build: () => G): G {
     const graph = (this.#graphs.get(key) as G | undefined) ?? build();
     this.#graphs.delete(key);
     this.#graphs.set(key, graph);

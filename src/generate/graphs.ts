@@ -1,17 +1,13 @@
 import type { Backend, Context, Ggml, Graph, Tensor } from '@sled-tts/ggml';
 import type { SledConfig } from '../model/config.js';
-import { SledGraph, type CacheWindow, type TrunkInputs } from './network.js';
+import { SledGraph, type CacheWindow } from './network.js';
+import { TrunkFeed, type PositionInput } from './trunk-feed.js';
+import { WatchedTrunk } from './watched-trunk.js';
 import type { Weights } from './weights.js';
+import type { Workers } from './workers.js';
 
-/** What a sequence holds at a position: a token id, or a latent frame [D]. */
-export type Position = number | Float32Array;
-
-/** A position to compute: what it holds, its number in its row, and the slot of that row. */
-export interface PositionInput {
-  content: Position;
-  position: number;
-  slot: number;
-}
+/** What the noise of a frame does to the energy head, see SledGraph.modulations: [3W] a block, [2W] for the output. */
+export type Modulations = readonly Float32Array[];
 
 /** One stream's part of a step: which rows it reads, and the noise [N] of its next frame. */
 export interface FrameInput {
@@ -20,6 +16,10 @@ export interface FrameInput {
   unconditional: number;
   guidanceScale: number;
   noise: Float32Array;
+  /** Of `noise`, where the step before has computed them. */
+  modulations?: Modulations;
+  /** The noise [N] of the frame after this one. */
+  nextNoise: Float32Array;
 }
 
 /** What a step drew for a stream. */
@@ -28,85 +28,39 @@ export interface Frame {
   latent: Float32Array;
   /** End-of-speech score before its sigmoid, on the conditional row. */
   endScore: number;
+  /** Of `nextNoise`, where there was a worker to spare. */
+  nextModulations?: Modulations;
   /** Of each alignment head, how well each position so far fits the conditional row's last one, before softmax; where asked for. */
   headScores?: Float32Array[];
+}
+
+/** Draws the next frame of streams. */
+export interface Step {
+  /** Rows in slot order, undefined where a slot is idle; a frame for each of the n streams. */
+  compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]>;
+}
+
+/** What a step's graph is built for. */
+export interface StepShape {
+  rows: number;
+  streams: number;
+  /** Whether the alignment heads' scores are computed too. */
+  watched: boolean;
+}
+
+/** What the trunk gives for a row. */
+export interface RowResult {
+  /** [C] */
+  z: Float32Array;
+  headScores: Float32Array[] | undefined;
 }
 
 /** What graphs are built from. */
 export interface GraphParts {
   ggml: Ggml;
-  backend: Backend;
+  workers: Workers;
   weights: Weights;
   config: SledConfig;
-}
-
-const MINUS_INFINITY = 0xfc00; // float16
-
-/** A trunk's inputs, with the arrays that are copied into them before each computation. */
-class TrunkFeed {
-  readonly inputs: TrunkInputs;
-  readonly #tokens: Int32Array;
-  readonly #latents: Float32Array;
-  readonly #isText: Float32Array;
-  readonly #isFrame: Float32Array;
-  readonly #positions: Int32Array;
-  readonly #cacheRows: Int32Array;
-  readonly #mask: Uint16Array;
-
-  /** M = rows * perRow positions. */
-  constructor(
-    context: Context,
-    { latentDim: D }: SledConfig,
-    private readonly window: CacheWindow,
-    rows: number,
-    perRow: number,
-  ) {
-    const M = rows * perRow;
-    this.inputs = {
-      tokens: context.input('i32', [M], 'tokens'),
-      latents: context.input('f32', [D, M], 'latents'),
-      isText: context.input('f32', [1, M], 'isText'),
-      isFrame: context.input('f32', [1, M], 'isFrame'),
-      positions: context.input('i32', [M], 'positions'),
-      cacheRows: context.input('i32', [M], 'cacheRows'),
-      mask: context.input('f16', [window.length, perRow, 1, rows], 'mask'),
-    };
-    this.#tokens = new Int32Array(M);
-    this.#latents = new Float32Array(D * M);
-    this.#isText = new Float32Array(M);
-    this.#isFrame = new Float32Array(M);
-    this.#positions = new Int32Array(M);
-    this.#cacheRows = new Int32Array(M);
-    this.#mask = new Uint16Array(window.length * M);
-  }
-
-  /** Entry m for each of the M positions; undefined ones are computed and thrown away. */
-  set(entries: readonly (PositionInput | undefined)[]): void {
-    this.#mask.fill(MINUS_INFINITY);
-    entries.forEach((entry, m) => this.#place(entry, m));
-    const { inputs } = this;
-    inputs.tokens.set(this.#tokens);
-    inputs.latents.set(this.#latents);
-    inputs.isText.set(this.#isText);
-    inputs.isFrame.set(this.#isFrame);
-    inputs.positions.set(this.#positions);
-    inputs.cacheRows.set(this.#cacheRows);
-    inputs.mask.set(this.#mask);
-  }
-
-  #place(entry: PositionInput | undefined, m: number): void {
-    const { cache, length } = this.window;
-    const { content = 0, position = 0, slot = 0 } = entry ?? {};
-    const isText = typeof content === 'number';
-    this.#tokens[m] = isText ? content : 0;
-    if (!isText) this.#latents.set(content, m * content.length);
-    this.#isText[m] = isText ? 1 : 0;
-    this.#isFrame[m] = isText ? 0 : 1;
-    this.#positions[m] = position;
-    this.#cacheRows[m] = entry ? cache.rowOf(slot, position) : cache.padding;
-    // A position sees itself and what came before; padding sees one position, since a softmax over nothing is no number.
-    this.#mask.fill(0, m * length, m * length + position + 1);
-  }
 }
 
 /** A built and allocated graph: computed as often as wanted, freed with its context. */
@@ -130,73 +84,135 @@ abstract class BuiltGraph {
   }
 }
 
-/** Computes one position of each of R neighbouring slots, and draws the next frame of n streams. */
-export class StepGraph extends BuiltGraph {
-  readonly #feed: TrunkFeed;
+/** Computes one position of each of R neighbouring slots, and draws the next frame of n streams: all in one graph. */
+export class StepGraph extends BuiltGraph implements Step {
+  readonly #trunk: WatchedTrunk;
   readonly #conditional: Tensor;
   readonly #unconditional: Tensor;
   readonly #guidance: Tensor;
   readonly #noise: Tensor;
   readonly #latents: Tensor;
   readonly #endScores: Tensor;
-  /** [K, 1, R] of each alignment head. */
-  readonly #headScores: Tensor[] = [];
 
-  constructor(
-    parts: GraphParts,
-    private readonly window: CacheWindow,
-    rows: number,
-    readonly streams: number,
-    /** Whether the alignment heads' scores are computed too. */
-    watched: boolean,
-  ) {
+  constructor(parts: GraphParts, window: CacheWindow, { rows, streams, watched }: StepShape) {
     super(parts);
     const { context, graph } = this;
     const { getRows } = context.ops;
     const sled = this.builder();
-    this.#feed = new TrunkFeed(context, parts.config, window, rows, 1);
     this.#conditional = context.input('i32', [streams], 'conditional');
     this.#unconditional = context.input('i32', [streams], 'unconditional');
     this.#guidance = context.input('f32', [1, streams], 'guidance');
     this.#noise = context.input('f32', [parts.config.noiseDim, streams], 'noise');
-    const watch = (layer: number, query: Tensor) => {
-      for (const [l, head] of parts.config.alignmentHeads)
-        if (l === layer) this.#headScores.push(graph.expand(sled.headScores(l, head, query, window).output()));
-    };
-    const z = sled.trunk(this.#feed.inputs, window, watched ? watch : undefined); // [C, R]
+    this.#trunk = new WatchedTrunk({ context, graph, sled, config: parts.config, window, rows, watched });
+    const { z } = this.#trunk; // [C, R]
     const conditional = getRows(z, this.#conditional); // [C, n]
     const guided = sled.guide(conditional, getRows(z, this.#unconditional), this.#guidance);
     this.#endScores = graph.expand(sled.endScore(conditional).output());
-    this.#latents = graph.expand(sled.energyHead(this.#noise, guided).output());
-    graph.allocate(parts.backend);
+    this.#latents = graph.expand(sled.energyHead(sled.modulations(this.#noise), guided).output());
+    graph.allocate(parts.workers.main);
   }
 
-  /** Rows in slot order, undefined where a slot is idle; a frame for each of the n streams. */
   async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
-    const { latentDim: D, noiseDim: N } = this.parts.config;
-    this.#feed.set(rows);
+    this.parts.workers.share(1);
+    this.#trunk.set(rows);
     this.#conditional.set(Int32Array.from(frames, (frame) => frame.conditional));
     this.#unconditional.set(Int32Array.from(frames, (frame) => frame.unconditional));
     this.#guidance.set(Float32Array.from(frames, (frame) => frame.guidanceScale));
-    const noise = new Float32Array(N * frames.length);
-    frames.forEach((frame, i) => noise.set(frame.noise, i * N));
-    this.#noise.set(noise);
+    this.#noise.set(sideBySide(frames.map(({ noise }) => noise)));
     await this.graph.compute();
-    const [latents, endScores] = [this.#latents.get() as Float32Array, this.#endScores.get() as Float32Array];
-    const heads = this.#headScores.map((scores) => scores.get() as Float32Array);
-    return frames.map(({ conditional }, i) => ({
-      latent: latents.slice(i * D, (i + 1) * D),
-      endScore: endScores[i],
-      ...(heads.length > 0 && { headScores: heads.map((scores) => this.#scaled(scores, conditional, rows)) }),
-    }));
+    const headScores = this.#trunk.headScores();
+    return framesOf(this.#latents, this.#endScores).map((frame, i) =>
+      headScores ? { ...frame, headScores: headScores[frames[i].conditional] } : frame,
+    );
+  }
+}
+
+/** The trunk of StepGraph for a share of the rows: one position of each of R neighbouring slots -> z. */
+export class TrunkGraph extends BuiltGraph {
+  readonly #trunk: WatchedTrunk;
+  readonly rows: number;
+
+  constructor(parts: GraphParts, window: CacheWindow, shape: Omit<StepShape, 'streams'>, worker: Backend) {
+    super(parts);
+    const { context, graph } = this;
+    const { config } = parts;
+    this.rows = shape.rows;
+    this.#trunk = new WatchedTrunk({ context, graph, sled: this.builder(), config, window, ...shape });
+    graph.expand(this.#trunk.z.output());
+    graph.allocate(worker);
   }
 
-  /** A row of one head's scores [K, 1, R], as far as its positions go. */
-  #scaled(scores: Float32Array, row: number, rows: readonly (PositionInput | undefined)[]): Float32Array {
-    const { width, heads } = this.parts.config;
-    const first = row * this.window.length;
-    const own = scores.slice(first, first + (rows[row]?.position ?? 0) + 1);
-    return own.map((score) => score / Math.sqrt(width / heads));
+  /** z [C] of each row, and the alignment heads' scores of each where they are watched. */
+  async compute(rows: readonly (PositionInput | undefined)[]): Promise<RowResult[]> {
+    this.#trunk.set(rows);
+    await this.graph.compute();
+    const headScores = this.#trunk.headScores();
+    return columnsOf(this.#trunk.z).map((z, row) => ({ z, headScores: headScores?.[row] }));
+  }
+}
+
+/** Noise [N] of n streams -> what it does to the energy head, which nothing that was said before changes. */
+export class NoiseGraph extends BuiltGraph {
+  readonly #noise: Tensor;
+  readonly #modulations: readonly Tensor[];
+
+  constructor(parts: GraphParts, streams: number, worker: Backend) {
+    super(parts);
+    this.#noise = this.context.input('f32', [parts.config.noiseDim, streams], 'noise');
+    const modulations = this.builder().modulations(this.#noise);
+    this.#modulations = modulations.map((tensor) => this.graph.expand(tensor.output()));
+    this.graph.allocate(worker);
+  }
+
+  async compute(noise: readonly Float32Array[]): Promise<Modulations[]> {
+    this.#noise.set(sideBySide(noise));
+    await this.graph.compute();
+    const parts = this.#modulations.map(columnsOf);
+    return noise.map((_, stream) => parts.map((columns) => columns[stream]));
+  }
+}
+
+/** z of n streams -> their next frames: guidance, end-of-speech score and the rest of the energy head. */
+export class HeadGraph extends BuiltGraph {
+  readonly #conditional: Tensor;
+  readonly #unconditional: Tensor;
+  readonly #guidance: Tensor;
+  readonly #modulations: readonly Tensor[];
+  readonly #latents: Tensor;
+  readonly #endScores: Tensor;
+
+  constructor(parts: GraphParts, streams: number) {
+    super(parts);
+    const { context, graph } = this;
+    const { width: C, headWidth: W, headDepth } = parts.config;
+    const sled = this.builder();
+    this.#conditional = context.input('f32', [C, streams], 'conditional');
+    this.#unconditional = context.input('f32', [C, streams], 'unconditional');
+    this.#guidance = context.input('f32', [1, streams], 'guidance');
+    this.#modulations = Array.from({ length: headDepth + 1 }, (_, i) =>
+      context.input('f32', [(i < headDepth ? 3 : 2) * W, streams], `modulation ${i}`),
+    );
+    const guided = sled.guide(this.#conditional, this.#unconditional, this.#guidance);
+    this.#endScores = graph.expand(sled.endScore(this.#conditional).output());
+    this.#latents = graph.expand(sled.energyHead(this.#modulations, guided).output());
+    graph.allocate(parts.workers.main);
+  }
+
+  /** Results by row; modulations by stream. */
+  async compute(
+    rows: readonly RowResult[],
+    frames: readonly FrameInput[],
+    modulations: readonly Modulations[],
+  ): Promise<Frame[]> {
+    this.#conditional.set(sideBySide(frames.map(({ conditional }) => rows[conditional].z)));
+    this.#unconditional.set(sideBySide(frames.map(({ unconditional }) => rows[unconditional].z)));
+    this.#guidance.set(Float32Array.from(frames, ({ guidanceScale }) => guidanceScale));
+    this.#modulations.forEach((input, i) => input.set(sideBySide(modulations.map((parts) => parts[i]))));
+    await this.graph.compute();
+    return framesOf(this.#latents, this.#endScores).map((frame, i) => {
+      const { headScores } = rows[frames[i].conditional];
+      return headScores ? { ...frame, headScores } : frame;
+    });
   }
 }
 
@@ -213,11 +229,31 @@ export class PrefillGraph extends BuiltGraph {
     super(parts);
     this.#feed = new TrunkFeed(this.context, parts.config, window, 1, capacity);
     this.builder().prefill(this.#feed.inputs, window);
-    this.graph.allocate(parts.backend);
+    this.graph.allocate(parts.workers.main);
   }
 
   async compute(entries: readonly PositionInput[]): Promise<void> {
+    this.parts.workers.share(1);
     this.#feed.set(Array.from({ length: this.capacity }, (_, i) => entries[i]));
     await this.graph.compute();
   }
+}
+
+/** Columns [n] -> [n, columns] in ggml's order. */
+function sideBySide(columns: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(columns.length * columns[0].length);
+  columns.forEach((column, i) => all.set(column, i * column.length));
+  return all;
+}
+
+/** The columns of an f32 result [n, M]. */
+function columnsOf(tensor: Tensor): Float32Array[] {
+  const values = tensor.get() as Float32Array;
+  const [n, M] = tensor.ne;
+  return Array.from({ length: M }, (_, m) => values.subarray(m * n, (m + 1) * n));
+}
+
+function framesOf(latents: Tensor, endScores: Tensor): Frame[] {
+  const scores = endScores.get() as Float32Array;
+  return columnsOf(latents).map((latent, i) => ({ latent: latent.slice(), endScore: scores[i] }));
 }

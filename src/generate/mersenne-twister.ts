@@ -12,6 +12,14 @@ export class MersenneTwister {
     for (let i = 1; i < SIZE; i++) s[i] = Math.imul(1812433253, s[i - 1] ^ (s[i - 1] >>> 30)) + i;
   }
 
+  /** Another generator that goes on from here. */
+  copy(): MersenneTwister {
+    const copy = new MersenneTwister(0);
+    copy.#state.set(this.#state);
+    copy.#next = this.#next;
+    return copy;
+  }
+
   /** 32 random bits, as an unsigned integer. */
   bits32(): number {
     if (this.#next === SIZE) this.#twist();

@@ -170,22 +170,31 @@ export class SledGraph {
     return this.ops.mulMat(this.weights.tensor('endHead.weight'), z);
   }
 
-  /** noise [N, n], z [C, n] -> one latent frame a stream, [D, n]. */
-  energyHead(noise: Tensor, z: Tensor): Tensor {
+  /** noise [N, n] -> what it does to each block of the energy head, [3W, n], and to its output, [2W, n]. */
+  modulations(noise: Tensor): Tensor[] {
+    const { ops } = this;
+    const head = this.weights.at('energyHead');
+    const y = affine(ops, noise, head.at('noiseProjection'));
+    const blocks = Array.from({ length: this.config.headDepth }, (_, i) => {
+      const block = head.at(`blocks.${i}`);
+      return affine(ops, ops.silu(norm(ops, y, block.at('noiseNorm'))), block.at('modulation'));
+    });
+    return [...blocks, affine(ops, ops.silu(y), head.at('outputModulation'))];
+  }
+
+  /** What modulations() gave, z [C, n] -> one latent frame a stream, [D, n]. */
+  energyHead(modulations: readonly Tensor[], z: Tensor): Tensor {
     const { ops } = this;
     const { headWidth: W, headDepth } = this.config;
     const head = this.weights.at('energyHead');
-    const y = affine(ops, noise, head.at('noiseProjection'));
     let x = affine(ops, z, head.at('conditionProjection'));
     for (let i = 0; i < headDepth; i++) {
       const block = head.at(`blocks.${i}`);
-      const modulation = affine(ops, ops.silu(norm(ops, y, block.at('noiseNorm'))), block.at('modulation')); // [3W, n]
-      const h = this.modulate(x, modulation);
+      const h = this.modulate(x, modulations[i]);
       const change = affine(ops, ops.silu(affine(ops, h, block.at('first'))), block.at('second'));
-      x = ops.add(x, ops.mul(change, part(ops, modulation, 2, W)));
+      x = ops.add(x, ops.mul(change, part(ops, modulations[i], 2, W)));
     }
-    const modulation = affine(ops, ops.silu(y), head.at('outputModulation')); // [2W, n]
-    return affine(ops, this.modulate(x, modulation), head.at('output'));
+    return affine(ops, this.modulate(x, modulations[headDepth]), head.at('output'));
   }
 
   /** LN(x) * (1 + scale) + shift, with shift and scale the first two parts of the modulation. */

@@ -11,6 +11,7 @@ import {
   type Weights,
   type WeightType,
 } from './weights.js';
+import { Workers } from './workers.js';
 
 export interface OpenSessionOptions extends SessionOptions {
   /** How the matrices are stored (default q8_0: half of float16's time, and no difference to hear). */
@@ -47,17 +48,18 @@ export async function openSession(
   const { cacheType = type === 'f32' ? 'f32' : 'f16' } = options;
   checkWeightType(type);
   const ggml = await openGgmlAsync();
-  const backend = await ggml.backendAsync(device, { threads });
+  const workers = await Workers.open(ggml, { device, threads });
+  const backend = workers.main;
   let weights: Weights | undefined;
   try {
     weights =
       file instanceof GgufFile
         ? await loadPackedWeights({ ggml, backend }, config, file)
         : await loadWeights({ ggml, backend }, config, file, type, source);
-    return await Session.create({ ggml, backend, weights, config }, { ...options, cacheType });
+    return await Session.create({ ggml, workers, weights, config }, { ...options, cacheType });
   } catch (error) {
     await weights?.free();
-    backend.free();
+    workers.free();
     throw error;
   }
 }

@@ -1,9 +1,10 @@
 import type { SledConfig } from '../model/config.js';
 import { GraphCache, LONGEST_PREFILL } from './graph-cache.js';
-import type { Frame, FrameInput, GraphParts, Position, PositionInput } from './graphs.js';
+import type { Frame, FrameInput, GraphParts, Modulations } from './graphs.js';
 import { KvCache, type CacheType } from './kv-cache.js';
 import { PrefixStore, type PrefixRow, type SharedPrefix } from './prefix-store.js';
 import type { NoiseSource } from './torch-random.js';
+import type { Position, PositionInput } from './trunk-feed.js';
 
 /** Rows of the cache at the start: one voice with guidance. */
 const FIRST_SLOTS = 2;
@@ -45,6 +46,8 @@ interface Request {
 export class SledStream {
   readonly conditional: Row;
   readonly unconditional: Row | undefined;
+  /** What the next frame's noise does to the energy head, where it is computed already. */
+  modulations: Modulations | undefined;
   closed = false;
 
   /** Made by Session.open(). */
@@ -105,7 +108,7 @@ export class Session {
   readonly #prefixes = new PrefixStore();
   #running: Promise<void> | undefined;
   #freed = false;
-  /** Step graphs computed so far. */
+  /** Steps computed so far. */
   steps = 0;
   /** Prefill graphs computed so far. */
   prefills = 0;
@@ -176,7 +179,7 @@ export class Session {
     await this.#prefixes.free();
     await this.#cache.free();
     await this.parts.weights.free();
-    this.parts.backend.free();
+    this.parts.workers.free();
   }
 
   /** The lowest slots that no open stream holds: the rows of a step stay close together. */
@@ -263,20 +266,25 @@ export class Session {
       if (content === undefined) throw new Error('step: nothing was fed to this stream');
       inputs[row.slot - first] = { content, position: row.cached++, slot: row.slot };
     }
+    const { noiseDim: N } = this.config;
     const frames = streams.map((stream): FrameInput => {
       const { conditional, unconditional = conditional, options } = stream;
       return {
         conditional: conditional.slot - first,
         unconditional: unconditional.slot - first,
         guidanceScale: options.guidanceScale,
-        noise: options.noise.randn(this.config.noiseDim),
+        noise: options.noise.randn(N),
+        modulations: stream.modulations,
+        nextNoise: options.noise.peek(N),
       };
     });
     const length = Math.max(...rows.map(({ cached }) => cached));
     const watched = streams.some(({ options }) => options.watched) && this.config.alignmentHeads.length > 0;
     this.steps++;
     const sizes = { slot: first, rows: count, streams: frames.length, length, watched };
-    return this.#graphs.step(sizes).compute(inputs, frames);
+    const drawn = await this.#graphs.step(sizes).compute(inputs, frames);
+    drawn.forEach(({ nextModulations }, i) => (streams[i].modulations = nextModulations));
+    return drawn;
   }
 
   /** A larger cache when these slots and positions do not fit; graphs look into the old one and go with it. */
@@ -295,8 +303,8 @@ export class Session {
   }
 
   #createCache(slots: number, positions: number): KvCache {
-    const { ggml, backend, config } = this.parts;
-    return new KvCache(ggml, backend, config, this.#cacheType, slots, positions);
+    const { ggml, workers, config } = this.parts;
+    return new KvCache(ggml, workers.main, config, this.#cacheType, slots, positions);
   }
 }
 

@@ -8,11 +8,15 @@ export function sharedNoise(random: TorchRandom, rows: number, n: number): Noise
   const steps: Float32Array[] = [];
   return Array.from({ length: rows }, (_, row) => {
     let step = 0;
-    return {
-      randn: () => {
-        while (steps.length <= step) steps.push(random.randn(rows * n));
-        return steps[step++].subarray(row * n, (row + 1) * n);
-      },
+    const peek = () => {
+      while (steps.length <= step) steps.push(random.randn(rows * n));
+      return steps[step].subarray(row * n, (row + 1) * n);
     };
+    const randn = () => {
+      const samples = peek();
+      step++;
+      return samples;
+    };
+    return { randn, peek };
   });
 }

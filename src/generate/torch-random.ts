@@ -11,11 +11,16 @@ const TWO_PI = Math.fround(2 * Math.PI);
 export interface NoiseSource {
   /** [n] standard normal samples, float32. */
   randn(n: number): Float32Array;
+  /** What randn(n) will give next, without taking it. */
+  peek(n: number): Float32Array;
 }
 
 /** The same noise with another deviation; 1 leaves it as it is. */
-export const scaledNoise = (noise: NoiseSource, deviation: number): NoiseSource =>
-  deviation === 1 ? noise : { randn: (n) => noise.randn(n).map((x) => x * deviation) };
+export const scaledNoise = (noise: NoiseSource, deviation: number): NoiseSource => {
+  if (deviation === 1) return noise;
+  const scaled = (samples: Float32Array) => samples.map((x) => x * deviation);
+  return { randn: (n) => scaled(noise.randn(n)), peek: (n) => scaled(noise.peek(n)) };
+};
 
 /**
  * PyTorch's CPU generator: the samples of `torch.manual_seed(seed)` followed by the same `torch.rand` and `torch.randn` calls,
@@ -23,7 +28,7 @@ export const scaledNoise = (noise: NoiseSource, deviation: number): NoiseSource 
  * Source: ATen's CPUGeneratorImpl and DistributionTemplates, 2.5.1.
  */
 export class TorchRandom implements NoiseSource {
-  readonly #engine: MersenneTwister;
+  #engine: MersenneTwister;
   /** The second normal of a pair that the one-by-one path has not handed out yet. */
   #spare: number | undefined;
 
@@ -46,6 +51,15 @@ export class TorchRandom implements NoiseSource {
     for (let start = 0; start + BLOCK <= n; start += BLOCK) boxMuller(samples.subarray(start, start + BLOCK));
     // A rest of fewer than sixteen: the last sixteen are drawn anew, over samples that were finished.
     if (n % BLOCK !== 0) boxMuller(this.#uniform(samples.subarray(n - BLOCK)));
+    return samples;
+  }
+
+  /** What randn(n) will give next, without taking it. */
+  peek(n: number): Float32Array {
+    const [engine, spare] = [this.#engine, this.#spare];
+    this.#engine = engine.copy();
+    const samples = this.randn(n);
+    [this.#engine, this.#spare] = [engine, spare];
     return samples;
   }
 

@@ -1,0 +1,50 @@
+import type { Backend, Ggml } from '@sled-tts/ggml';
+
+/** More than a step has rows for, and each costs a backend. */
+const MOST_WORKERS = 8;
+
+export interface WorkersOptions {
+  /** `cpu`, `gpu`, or the name of one of ggml's devices. */
+  device: string;
+  /** Threads of a CPU, over all workers. */
+  threads: number;
+}
+
+/**
+ * Backends of one device that compute different rows at the same time.
+ *
+ * ggml's threads wait for each other busily after every operation, some 350 times a frame. Where another program has one of the
+ * processors, each wait may last a time slice: two threads of one graph then take 450 ms for what takes 8. Graphs of one
+ * thread each wait for each other once a frame and share a processor like any other program.
+ */
+export class Workers {
+  private constructor(
+    /** Each with a thread or more of its own. */
+    readonly all: readonly Backend[],
+    private readonly threads: number,
+  ) {}
+
+  /** @throws {GgmlError} when there is no such device. @throws {RangeError} for a number of threads that ggml has not. */
+  static async open(ggml: Ggml, { device, threads }: WorkersOptions): Promise<Workers> {
+    const main = await ggml.backendAsync(device, { threads });
+    if (main.device.kind !== 'cpu') return new Workers([main], 1);
+    const more = Math.min(threads, MOST_WORKERS) - 1;
+    return new Workers([main, ...Array.from({ length: more }, () => ggml.backend(device, { threads: 1 }))], threads);
+  }
+
+  /** What holds weights and cache, which all of them read. */
+  get main(): Backend {
+    return this.all[0];
+  }
+
+  /** Readies the first `count` workers to compute at the same time: threads that are left over are theirs, but for one, the codec's. */
+  share(count: number): void {
+    if (this.main.device.kind !== 'cpu') return;
+    const each = Math.max(1, Math.floor((this.threads - 1) / count));
+    for (const worker of this.all.slice(0, count)) worker.setThreads(each);
+  }
+
+  free(): void {
+    for (const worker of this.all) worker.free();
+  }
+}
