@@ -50,13 +50,29 @@ export function codecOfFiles({ config, tensors }: CodecFiles, source: string, op
     json = JSON.parse(config) as typeof json;
     if (json?.model_type === 'encodec') {
       const parsed = parseEncodecConfig(json);
-      return new EncodecCodec({ config: parsed, weights: foldWeights(parsed, tensors, source) }, options);
+      const shaped = withLeadingOnes(tensors, weightShapes(parsed));
+      return new EncodecCodec({ config: parsed, weights: foldWeights(parsed, shaped, source) }, options);
     }
     return new MelCodec(melCodecFilesOf(parseMelCodecConfig(json), tensors, source), options);
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
     throw new CheckpointError(`${source}: the codec's config: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** A voice file keeps no dimensions of one at the front of a shape, such as that of one output channel: they are given back. */
+function withLeadingOnes(
+  tensors: CodecFiles['tensors'],
+  expected: ReadonlyMap<string, readonly number[]>,
+): CodecFiles['tensors'] {
+  const withOnes = (shape: readonly number[], length: number) =>
+    [...Array<number>(Math.max(0, length - shape.length)).fill(1), ...shape]; // prettier-ignore
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      const shape = withOnes(tensor.shape, expected.get(name)?.length ?? 0);
+      return [name, { ...tensor, shape }];
+    }),
+  );
 }
 
 /** A config that cannot be read is MelCodec's to complain about. */

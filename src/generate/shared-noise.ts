@@ -8,15 +8,13 @@ export function sharedNoise(random: TorchRandom, rows: number, n: number): Noise
   const steps: Float32Array[] = [];
   return Array.from({ length: rows }, (_, row) => {
     let step = 0;
-    const peek = () => {
-      while (steps.length <= step) steps.push(random.randn(rows * n));
-      return steps[step].subarray(row * n, (row + 1) * n);
-    };
+    const own = (drawn: Float32Array) => drawn.subarray(row * n, (row + 1) * n);
     const randn = () => {
-      const samples = peek();
-      step++;
-      return samples;
+      while (steps.length <= step) steps.push(random.randn(rows * n));
+      return own(steps[step++]);
     };
+    // The generator may go on elsewhere after the last step: looking ahead draws nothing from it.
+    const peek = () => own(steps[step] ?? random.peek(rows * n));
     return { randn, peek };
   });
 }
