@@ -45,7 +45,7 @@ export async function openSession(
 ): Promise<Session> {
   const { weights: type = 'q8_0', threads = defaultThreads(countWeights(config)), device = 'cpu', source } = options;
   // Whoever asks for exact weights compares with another engine, which rounds no keys and values either.
-  const { cacheType = type === 'f32' ? 'f32' : 'f16' } = options;
+  const { cacheType = isExact(file, type) ? 'f32' : 'f16' } = options;
   checkWeightType(type);
   const ggml = await openGgmlAsync();
   const workers = await Workers.open(ggml, { device, threads });
@@ -63,3 +63,7 @@ export async function openSession(
     throw error;
   }
 }
+
+/** Whether nothing of the network is rounded; a voice file's table of text is float32 only where all of it is. */
+const isExact = (file: ReadonlyMap<string, SafetensorsArray> | GgufFile, type: WeightType): boolean =>
+  (file instanceof GgufFile ? file.tensors.get('textEmbedding.weight')?.type : type) === 'f32';

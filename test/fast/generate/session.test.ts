@@ -49,6 +49,45 @@ async function take({
 const differences = (a: Float32Array[], b: Float32Array[]) =>
   a.length === b.length ? Math.max(...a.map((frame, i) => largestDifference(frame, b[i]))) : Infinity;
 
+describe('with two workers', () => {
+  let shared: Session;
+  beforeAll(async () => {
+    shared = await openSession(config, speechless, { ...EXACT, threads: 2 });
+  });
+  afterAll(() => shared.free());
+
+  test.each([1, 2])('guidance %s draws what one worker draws', async (guidanceScale) => {
+    const alone = await take({ guidanceScale });
+    expect(differences(await take({ guidanceScale, on: shared }), alone)).toBeLessThan(ROUNDING);
+  });
+
+  test('streams that join, leave and have guidance of their own draw what each draws alone', async () => {
+    const takes: Take[] = [
+      { seed: 1, ids: text(40, 1) },
+      { seed: 2, ids: text(33, 2), guidanceScale: 1, frames: 9 },
+      { seed: 3, ids: text(29, 3), guidanceScale: 3, frames: 25 },
+    ];
+    const alone: Float32Array[][] = [];
+    for (const each of takes) alone.push(await take(each));
+    const first = takes.map((each) => take({ ...each, on: shared }));
+    await first[1];
+    const late = take({ seed: 7, frames: 5, on: shared });
+    for (const [i, frames] of (await Promise.all(first)).entries())
+      expect(differences(frames, alone[i]), `stream ${i}`).toBeLessThan(ROUNDING);
+    expect(differences(await late, await take({ seed: 7, frames: 5 }))).toBeLessThan(ROUNDING);
+  });
+
+  test('a step is two trunks, a head and the next noise, of as many streams as there are', async () => {
+    const both = () => Promise.all([1, 2].map((seed) => take({ seed, on: shared })));
+    await both();
+    const [prefills, steps, graphs] = [shared.prefills, shared.steps, graphComputations()];
+    await both();
+    const computed = graphComputations() - graphs - (shared.prefills - prefills);
+    expect(shared.steps - steps).toBe(20);
+    expect(computed).toBe(20 * 4 + 1); // the first frame's noise is nobody's next
+  });
+});
+
 test('the same seed draws the same frames twice, another seed other ones', async () => {
   const [first, again, other] = [await take({}), await take({}), await take({ seed: 4 })];
   expect(differences(first, again)).toBe(0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { sharedNoise } from '../../../src/generate/shared-noise.js';
 import { TorchRandom } from '../../../src/generate/torch-random.js';
 import { readSafetensors, toFloat32 } from '../../../src/model/safetensors.js';
 
@@ -15,6 +16,26 @@ describe.each(['0', '42', '4294967295'])('seed %s', (seed) => {
       expect(drawn, name).toEqual(toFloat32(golden.tensors.get(name)!));
     }
   });
+});
+
+test.each([1, 15, 16, 17, 128])('looking ahead at %s samples takes none of them', (size) => {
+  const [random, other] = [new TorchRandom(5), new TorchRandom(5)];
+  for (let round = 0; round < 700 / size + 3; round++) {
+    const ahead = random.peek(size);
+    expect(random.peek(size)).toEqual(ahead);
+    expect(random.randn(size)).toEqual(ahead);
+    expect(other.randn(size)).toEqual(ahead);
+  }
+});
+
+test('rows that share a generator look ahead without drawing from it', () => {
+  const [random, other] = [new TorchRandom(5), new TorchRandom(5)];
+  const [first, second] = sharedNoise(random, 2, 16);
+  const step = other.randn(32);
+  expect(second.peek(16)).toEqual(step.slice(16));
+  expect(first.randn(16)).toEqual(step.slice(0, 16));
+  expect(first.peek(16)).toEqual(other.peek(32).slice(0, 16));
+  expect(random.randn(16)).toEqual(other.randn(16));
 });
 
 test('another seed draws other samples', () => {

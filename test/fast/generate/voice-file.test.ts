@@ -21,6 +21,7 @@ import { writeSafetensors } from '../../../src/model/safetensors.js';
 import { PHONEME_VOCAB_SIZE } from '../../../src/text/index.js';
 import { runFake } from '../cli/fake-world.js';
 import { randomCodecFiles } from '../codec/random-codec.js';
+import { goldenConfig as encodecConfig, goldenFiles, goldenTensors } from '../codec/encodec/golden-codec.js';
 import { TINY } from '../codec/tiny.js';
 import { goldenConfig, hashedCheckpoint } from './golden-cases.js';
 
@@ -55,6 +56,20 @@ test.each(WEIGHT_TYPES)(
     expect(liveObjects()).toEqual(before);
   },
 );
+
+test('EnCodec travels in the file', async () => {
+  const directory = join(root, 'encodec');
+  const { latentDim } = goldenFiles('tiny').config;
+  writeModel(directory, { ...config, latentDim, vocabSize: PHONEME_VOCAB_SIZE, text: 'phonemes-en' });
+  rmSync(join(directory, 'codec'), { recursive: true });
+  mkdirSync(join(directory, 'codec'));
+  writeFileSync(join(directory, 'codec/config.json'), JSON.stringify(encodecConfig('tiny')));
+  writeSafetensors(join(directory, 'codec/model.safetensors'), goldenTensors('tiny'));
+  await convertVoice(directory, voice('encodec'), { weights: 'f32' });
+  const expected = await speak(directory, { weights: 'f32' });
+  rmSync(directory, { recursive: true });
+  expect(await speak(voice('encodec'))).toEqual(expected);
+});
 
 test('a byte-level tokenizer travels in the file', async () => {
   const directory = join(root, 'bpe');
