@@ -1,3 +1,4 @@
+import { chunkOf, KeptGraphs } from '../kept-graphs.js';
 import { inBackground, openCodecBackend, type CodecBackend, type CodecBackendOptions } from '../open-backend.js';
 import type { MelCodecConfig } from './config.js';
 import {
@@ -14,8 +15,8 @@ export interface DecoderEngineOptions extends CodecBackendOptions {
   readonly weightType?: DecoderWeightType;
 }
 
-/** Latent frames of the chunks that graphs exist for, largest first; any length is a sum of them. */
-const CHUNK_FRAMES = [25, 5, 1] as const;
+/** Latent frames of the longest chunk: a second of speech, which bounds the memory of a graph. */
+const LONGEST_CHUNK = 25;
 
 /** What a chunk of latents becomes, and what the convolutions remember. */
 export interface DecodedChunk {
@@ -31,11 +32,11 @@ interface OpenDecoder extends CodecBackend {
 
 /**
  * The decoder's weights and graphs on a backend of its own, shared by all streams. It is loaded beside other work; graphs are
- * built when a chunk size is first needed.
+ * built when a chunk length is first needed.
  */
 export class DecoderEngine {
   private readonly loading: Promise<OpenDecoder>;
-  private readonly graphs = new Map<number, DecoderGraph>();
+  private readonly graphs = new KeptGraphs<DecoderGraph>();
   /** A graph's inputs and outputs belong to one chunk at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private freed = false;
@@ -51,9 +52,9 @@ export class DecoderEngine {
     this.loading = inBackground(openCodecBackend(options).then(load));
   }
 
-  /** The largest chunk of at most `frames` latent frames that there is a graph for. */
+  /** Latent frames of the next chunk, where so many are there. */
   chunkFor(frames: number): number {
-    return CHUNK_FRAMES.find((size) => size <= frames) ?? 1;
+    return chunkOf(frames, LONGEST_CHUNK);
   }
 
   /** Values of `history` before the first chunk. */
@@ -74,17 +75,19 @@ export class DecoderEngine {
     if (this.freed) return;
     this.freed = true;
     await this.turn;
-    for (const graph of this.graphs.values()) graph.free();
+    this.graphs.free();
     const loaded = await this.loading.catch(() => undefined);
     await loaded?.decoder.context.freeAsync();
     loaded?.backend.free();
   }
 
   private async run(latents: Float32Array, history: Float32Array): Promise<DecodedChunk> {
-    const loaded = await this.loading;
+    const { ggml, backend, decoder } = await this.loading;
     if (this.freed) throw new Error('MelCodec: the codec was freed while a decoder was in use');
     const { latentDim, decoderInputKernel } = this.config;
-    const graph = this.graphOf(loaded, latents.length / latentDim - (decoderInputKernel - 1));
+    const frames = latents.length / latentDim - (decoderInputKernel - 1);
+    const build = () => buildDecoderGraph(ggml, backend, this.config, decoder, frames);
+    const graph = this.graphs.of(String(frames), build);
     graph.latents.set(latents, 0);
     graph.history.set(history);
     await graph.compute();
@@ -94,13 +97,5 @@ export class DecoderEngine {
     const output = new Float32Array(graph.output.elements);
     graph.output.getInto(output);
     return { output, history: next };
-  }
-
-  private graphOf({ ggml, backend, decoder }: OpenDecoder, frames: number): DecoderGraph {
-    const known = this.graphs.get(frames);
-    if (known) return known;
-    const graph = buildDecoderGraph(ggml, backend, this.config, decoder, frames);
-    this.graphs.set(frames, graph);
-    return graph;
   }
 }

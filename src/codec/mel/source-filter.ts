@@ -23,6 +23,7 @@ export class SourceFilter {
   private readonly input: Float64Array;
   private readonly pulseSpectrum: number[];
   private readonly noiseSpectrum: number[];
+  private readonly spectrum: number[];
   private readonly output: number[];
 
   constructor(private readonly config: MelCodecConfig) {
@@ -37,6 +38,7 @@ export class SourceFilter {
     // Plain arrays: fft.js runs twice as fast on them as on typed ones.
     this.pulseSpectrum = this.fft.createComplexArray() as number[];
     this.noiseSpectrum = this.fft.createComplexArray() as number[];
+    this.spectrum = this.fft.createComplexArray() as number[];
     this.output = this.fft.createComplexArray() as number[];
   }
 
@@ -76,9 +78,8 @@ export class SourceFilter {
   }
 
   private filter(row: Float32Array, frame: Float32Array): void {
-    const { pulseSpectrum: pulses, noiseSpectrum: noise, input, window, fft } = this;
+    const { pulseSpectrum: pulses, noiseSpectrum: noise, spectrum, output, window, fft } = this;
     const bins = window.length / 2 + 1;
-    const spectrum = fft.createComplexArray() as number[];
     for (let k = 0; k < bins; k++) {
       const [re, im, hiss] = [row[k], row[bins + k], row[2 * bins + k]];
       spectrum[2 * k] = pulses[2 * k] * re - pulses[2 * k + 1] * im + noise[2 * k] * hiss;
@@ -87,7 +88,7 @@ export class SourceFilter {
     // The transform of a real signal has real first and last coefficients; imaginary parts there are ignored.
     spectrum[1] = spectrum[2 * bins - 1] = 0;
     fft.completeSpectrum(spectrum);
-    fft.inverseTransform(this.output, spectrum);
-    for (let n = 0; n < input.length; n++) frame[n] = this.output[2 * n] * window[n];
+    fft.inverseTransform(output, spectrum);
+    for (let n = 0; n < frame.length; n++) frame[n] = output[2 * n] * window[n];
   }
 }
