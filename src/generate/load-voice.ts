@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCodec } from '../codec/index.js';
+import { speakingType } from '../codec/speaking-type.js';
 import { parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
 import { readSafetensorsAsync } from '../model/safetensors.js';
@@ -31,7 +32,9 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
   if (!existsSync(source)) throw new CheckpointError(`${source}: no such file; a model is made of it and config.json`);
   const { tensors } = await readSafetensorsAsync(source);
   const frontEnd = createFrontEnd({ kind: config.text, directory }, options);
-  const codec = openCodec(await codecDirectory(directory, config, options), { device: options.device });
+  const { device, weights } = options;
+  const codecOptions = { device, weightType: speakingType(device, weights) };
+  const codec = openCodec(await codecDirectory(directory, config, options), codecOptions);
   try {
     checkParts({ config, frontEnd, codec });
     return { config, frontEnd, codec, session: await openSession(config, tensors, { ...options, source }) };

@@ -1,5 +1,6 @@
 import { GgmlError, openGgmlAsync, openGguf, type GgufFile } from '@sled-tts/ggml';
 import { codecOfFiles, type CodecFiles } from '../codec/index.js';
+import { speakingType } from '../codec/speaking-type.js';
 import { parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
 import type { SafetensorsArray, SafetensorsType } from '../model/safetensors.js';
@@ -39,10 +40,12 @@ export async function loadVoiceFile(path: string, options: LoadVoiceOptions = {}
     };
     const kind = files ? { kind: 'bpe' as const, directory: path, files } : { kind: 'phonemes-en' as const };
     const frontEnd = createFrontEnd(kind, options);
-    const codec = codecOfFiles(await codecFilesOf(file), path, { device: options.device });
+    const float = isFloat(file) ? 'f32' : undefined;
+    const codecOptions = { device: options.device, weightType: speakingType(options.device, float) };
+    const codec = codecOfFiles(await codecFilesOf(file), path, codecOptions);
     try {
       checkParts({ config, frontEnd, codec });
-      return { config, frontEnd, codec, session: await openSession(config, file, options) };
+      return { config, frontEnd, codec, session: await openSession(config, file, { cacheType: float, ...options }) };
     } catch (error) {
       await codec.free();
       throw error;
@@ -51,6 +54,10 @@ export async function loadVoiceFile(path: string, options: LoadVoiceOptions = {}
     await file.close();
   }
 }
+
+/** Whether every tensor of the network is float32. */
+const isFloat = ({ tensors }: GgufFile): boolean =>
+  [...tensors].every(([name, { type }]) => name.startsWith(CODEC_PREFIX) || type === 'f32');
 
 function parseConfigText(text: string, source: string): SledConfig {
   let json: unknown;
