@@ -5,7 +5,7 @@
  * M predicted frames of the batch, D latent, W head width, N noise.
  */
 import {
-  arange, cat, dropout, embedding, layerNorm, linear, noGrad, rmsNorm, scaledDotProductAttention, where, type Tensor,
+  arange, cat, causalAttention, dropout, embedding, layerNorm, linear, noGrad, rmsNorm, where, type Tensor,
 } from '@sled-tts/torch'; // prettier-ignore
 import type { SledConfig } from '../model/config.js';
 import { ParameterScope, type Parameters } from './parameters.js';
@@ -79,10 +79,7 @@ export class DecoderLayer {
     const [query, key, value] = [parts.select(0, 0), parts.select(0, 1), parts.select(0, 2)];
     const [q, k] = [rotate(query, rotary), rotate(key, rotary)];
     watch?.(q, k);
-    const attended = scaledDotProductAttention(q, k, value, {
-      isCausal: true,
-      dropout: training ? this.config.attentionDropout : 0,
-    });
+    const attended = causalAttention(q, k, value, training ? this.config.attentionDropout : 0);
     return linear(attended.transpose(1, 2).reshape(B, S, C), at.at('output').tensor('weight'));
   }
 
@@ -108,7 +105,8 @@ export class EnergyHead {
 
   /** z [M, C] -> [M, W]: the condition, which every sample drawn for these frames shares. */
   condition(z: Tensor): Tensor {
-    return affine(z, this.params.at('conditionProjection')).to('float32'); // as the residual stream
+    const projection = this.params.at('conditionProjection');
+    return affine(z, projection).to(projection.tensor('bias').dtype); // a residual stream, as the trunk's
   }
 
   /** noise [M, N], condition [M, W] -> one sample of each frame's latent [M, D]. */
@@ -155,10 +153,12 @@ export class Sled {
   ): Tensor {
     const { width, heads, ropeTheta, normEps } = this.config;
     const rotary = rotaryTables(tokens.shape[1], width / heads, ropeTheta);
-    const text = embedding(this.root.at('textEmbedding').tensor('weight'), tokens); // [B, S, C]
+    // The residual stream has the weights' type: float32 also under autocast.
+    const weight = this.root.at('textEmbedding').tensor('weight');
+    // A frequent token's gradient is a sum of hundreds, which is taken in float32.
+    const text = embedding(weight.to('float32'), tokens).to(weight.dtype); // [B, S, C]
     const speech = affine(latents, this.root.at('latentProjection'));
-    // The residual stream is float32 also under autocast.
-    const joined = where(isFrame.unsqueeze(-1), speech.to('float32'), text);
+    const joined = where(isFrame.unsqueeze(-1), speech.to(weight.dtype), text);
     let x = norm(joined, this.root.at('inputNorm'));
     this.layers.forEach((layer, i) => (x = layer.forward(x, rotary, training, watch && ((q, k) => watch(i, q, k)))));
     return rmsNorm(x, [width], this.root.at('outputNorm').tensor('weight'), normEps);

@@ -4,6 +4,7 @@
 #include "binding.h"
 #include "data.h"
 #include "group.h"
+#include "kernels.h"
 #include "operators.h"
 #include "profile.h"
 #include "random.h"

@@ -34,7 +34,16 @@ function flags({ path, gpu }) {
     ...['-idirafter', join(sourceDirectory, 'gloo-names')],
     ...[`-L${lib}`, '-Wl,--no-as-needed', '-ltorch_cpu', '-lc10', ...(gpu ? ['-ltorch_cuda', '-lc10_cuda'] : [])],
     `-Wl,-rpath,${lib}`,
+    ...openMp(lib),
   ];
+}
+
+// Our kernels run on libtorch's threads: its OpenMP runtime, under the name that its wheel gave it, comes before the
+// compiler's own, which is then not needed.
+function openMp(lib) {
+  if (process.platform !== 'linux') return [];
+  const bundled = readdirSync(lib).filter((name) => name.startsWith('libgomp'));
+  return [...bundled.map((name) => join(lib, name)), '-Wl,--as-needed', '-fopenmp'];
 }
 
 /** Compiles the addon into the cache, once for all checkouts with these sources, and puts it into `buildDirectory`. */

@@ -20,7 +20,8 @@ const bmmOp = op('bmm');
 const baddbmmOp = op('baddbmm');
 const addmmOp = op('addmm');
 const padOp = op('pad');
-const dropoutOp = op('dropout');
+const dropoutOp = op('sled::dropout');
+const causalAttentionOp = op('sled::causal_attention');
 const bceOp = op('binary_cross_entropy_with_logits');
 const crossEntropyOp = op('cross_entropy_loss');
 const mseOp = op('mse_loss');
@@ -88,6 +89,16 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   return attentionOp(q, k, v, mask, rate, isCausal, scale ?? null, groupedHeads);
 }
 
+/**
+ * q, k and v [B, H, S, D] -> [B, H, S, D]: every position attends to itself and those before it, with dropout on the
+ * attention weights, which are not stored. float32 and bfloat16 on the CPU.
+ */
+export function causalAttention(q: Tensor, k: Tensor, v: Tensor, dropoutRate = 0): Tensor {
+  // libtorch's own kernel of this kind takes no dropout.
+  if (dropoutRate === 0) return scaledDotProductAttention(q, k, v, { isCausal: true });
+  return causalAttentionOp(q, k, v, dropoutRate);
+}
+
 /** a [B, M, K] x b [B, K, N] -> [B, M, N]. */
 export function bmm(a: Tensor, b: Tensor): Tensor {
   return bmmOp(a, b);
@@ -109,9 +120,12 @@ export function pad(
 ): Tensor {
   return padOp(x, pads, mode, mode === 'constant' ? value : null);
 }
-/** Sets elements to 0 with probability `rate` while training and scales the rest by 1 / (1 - rate). */
+/**
+ * Sets elements to 0 with probability `rate` while training and scales the rest by 1 / (1 - rate). The mask is a function
+ * of a seed from the default generator and of the place, whatever the threads; float32 and bfloat16 on the CPU.
+ */
 export function dropout(x: Tensor, rate: number, train: boolean): Tensor {
-  return dropoutOp(x, rate, train);
+  return train && rate > 0 ? dropoutOp(x, rate) : x;
 }
 export function maximum(a: Tensor, b: Tensor): Tensor {
   return maximumOp(a, b);
