@@ -43,7 +43,7 @@ export const RELEASED_FLAGS: readonly ReleasedFlag[] = [
   { released: '--per_device_train_batch_size', ours: 'training.maxSecondsPerBatch', note: 'a budget of seconds, not of utterances' },
   { released: '--per_device_eval_batch_size', ours: 'training.maxSecondsPerBatch', note: '' },
   { released: '--gradient_accumulation_steps', ours: 'training.microBatches', note: 'loss over real frames of the whole step' },
-  { released: '--bf16', ours: 'training.precision', note: 'bf16 or f32; the codec is always float32' },
+  { released: '--bf16', ours: 'train --precision', note: 'f32, bf16 or pure-bf16; the codec is always float32' },
   { released: '--learning_rate', ours: 'training.learningRate', note: '' },
   { released: '--weight_decay', ours: 'training.weightDecay', note: 'on everything but norms and biases' },
   { released: '--adam_beta1 --adam_beta2', ours: 'training.beta1', note: 'and training.beta2' },

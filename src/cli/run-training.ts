@@ -16,6 +16,7 @@ export interface TrainFlags {
   minutes?: number;
   steps?: number;
   seed?: number;
+  precision?: string;
   textPerTurn?: number;
   framesPerTurn?: number;
   logEvery?: number;

@@ -32,6 +32,7 @@ export function trainCommand(world: World): Command {
     .option('--minutes <number>', 'stop after this time, with a checkpoint', number(0, 1e6))
     .option('--steps <number>', "length of the schedule, in place of the config's", count)
     .option('--seed <number>', "seed of the run, in place of the config's", integer(0, 2 ** 32 - 1))
+    .option('--precision <type>', "f32, bf16 (weights float32) or pure-bf16, in place of the config's")
     .option('--log-every <steps>', 'steps a line', count)
     .option('--evaluate-every <steps>', 'steps between two evaluations', count)
     .option('--save-every <steps>', 'steps between two checkpoints', count)
@@ -95,12 +96,12 @@ async function readConfigs(path: string, flags: GivenFlags): Promise<TrainingCon
   const { parseConfig } = await import('../model/config.js');
   const { parseTrainingConfig } = await trainingModule(() => import('../train/training-config.js'));
   const json = parseJson(await readFile(path, 'utf8'), path) as { model?: object; training?: object };
-  const { textPerTurn: stream_n, framesPerTurn: stream_m, steps, seed } = flags;
-  const training = parseTrainingConfig({ ...json.training, ...given({ steps, seed }) }, `${path}: training`);
+  const { textPerTurn: stream_n, framesPerTurn: stream_m, steps, seed, precision } = flags;
+  const training = parseTrainingConfig({ ...json.training, ...given({ steps, seed, precision }) }, `${path}: training`);
   const alignment_heads = training.alignmentWeight > 0 ? training.guidedHeads : [];
   const model = { alignment_heads, ...json.model, ...given({ stream_n, stream_m }) };
   return { model: parseConfig(model, `${path}: model`), training };
 }
 
-const given = (values: Record<string, number | undefined>) =>
+const given = (values: Record<string, number | string | undefined>) =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));

@@ -15,14 +15,8 @@ import { basename, join } from 'node:path';
 import { tensor, type Tensor } from '@sled-tts/torch';
 import { writeConfig, parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
-import {
-  fromFloat32,
-  readSafetensors,
-  toFloat32,
-  writeSafetensors,
-  type SafetensorsArray,
-} from '../model/safetensors.js';
-import { exportParameters, loadParameters, type Parameters } from './parameters.js';
+import { readSafetensors, toFloat32, writeSafetensors, type SafetensorsArray } from '../model/safetensors.js';
+import { arrayOf, exportParameters, loadParameters, type Parameters } from './parameters.js';
 
 /** Where a run stands. Noise, dropout and batches are drawn from (seed, step), so nothing else is needed to go on. */
 export interface LoopState {
@@ -104,7 +98,7 @@ function writeState(folder: string, state: TrainingState, extra: Record<string, 
   writeJson(join(folder, 'config.json'), writeConfig(config));
   write('model', exportParameters(config, average ?? parameters), { format: 'pt' });
   if (average) write('weights', exportParameters(config, parameters), { format: 'pt' });
-  write('optimizer', arraysOf(state.optimizer.state()));
+  write('optimizer', new Map([...state.optimizer.state()].map(([name, values]) => [name, arrayOf(values)])));
   writeJson(join(folder, 'state.json'), { ...state.loop, ...extra });
   syncFolder(folder);
 }
@@ -132,10 +126,6 @@ function syncFolder(path: string): void {
   const folder = openSync(path, 'r');
   fsyncSync(folder);
   closeSync(folder);
-}
-
-function arraysOf(tensors: ReadonlyMap<string, Tensor>): Map<string, SafetensorsArray> {
-  return new Map([...tensors].map(([name, t]) => [name, fromFloat32(t.toFloat32Array(), [...t.shape])]));
 }
 
 /** The network of any model folder: a checkpoint's (its averaged weights where it has them) or a published one's. */

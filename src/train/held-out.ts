@@ -1,9 +1,11 @@
-import { autocast, manualSeed, noGrad, scope } from '@sled-tts/torch';
+import { manualSeed, noGrad, scope } from '@sled-tts/torch';
 import { cutByBudget } from '../data/batches.js';
 import type { Dataset, Sample } from '../data/sample.js';
 import { makeBatch } from './batch.js';
 import { losses, type LossOptions } from './loss.js';
 import type { Sled } from './network.js';
+import { computeIn } from './precision.js';
+import type { Precision } from './training-config.js';
 
 /** Losses on utterances that are never trained on. */
 export interface HeldOut {
@@ -19,7 +21,7 @@ const HELD_OUT_SEED = 1234; // the same noise each time, so that figures differ 
 export function heldOutLosses(
   model: Sled,
   data: Dataset,
-  options: LossOptions & { precision: 'bf16' | 'f32'; maxFrames: number },
+  options: LossOptions & { precision: Precision; maxFrames: number },
 ): HeldOut {
   const byLength = Array.from(data.frames.keys()).sort((a, b) => data.frames[a] - data.frames[b]);
   const batches = cutByBudget(byLength, data.frames, options.maxFrames);
@@ -40,12 +42,13 @@ export function heldOutLosses(
 
 const withTextOf = (sample: Sample, other: Sample): Sample => ({ ...sample, tokens: other.tokens, spoken: null });
 
-function batchLosses(model: Sled, samples: Sample[], options: LossOptions & { precision: 'bf16' | 'f32' }) {
+function batchLosses(model: Sled, samples: Sample[], options: LossOptions & { precision: Precision }) {
   return noGrad(() =>
     scope(() => {
       const batch = makeBatch(samples, samples.map(() => false), model.config); // prettier-ignore
-      const compute = () => losses(model, batch, { ...options, training: false, alignmentWeight: 0 });
-      const { energy, end } = options.precision === 'bf16' ? autocast('bfloat16', compute) : compute();
+      const { energy, end } = computeIn(options.precision, () =>
+        losses(model, batch, { ...options, training: false, alignmentWeight: 0 }),
+      );
       return { energy: energy.item(), end: end.item(), frames: batch.frames };
     }),
   );

@@ -91,7 +91,7 @@ function perturbed(batch: TrainingBatch, noise: Tensor): TrainingBatch {
 function energies({ energyHead, config }: Sled, z: Tensor, targets: Tensor, noise?: readonly [Tensor, Tensor]): Tensor {
   const [first, second] = noise ?? [randn([z.shape[0], config.noiseDim]), randn([z.shape[0], config.noiseDim])];
   const condition = energyHead.condition(z);
-  const samples = energyHead.forward(cat([first, second], 0), cat([condition, condition], 0)); // [2M, D]
+  const samples = energyHead.forward(cat([first, second], 0), cat([condition, condition], 0)).to('float32'); // [2M, D]
   const [a, b] = samples.chunk(2, 0);
   return energyDistance(a, b, targets);
 }

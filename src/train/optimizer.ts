@@ -49,13 +49,13 @@ export class Optimizer {
     this.muon = matrices.length > 0 ? new Muon(groups.filter(({ params }) => params.length > 0)) : null;
   }
 
-  /** One update at `factor` times the configured rates. */
-  step(factor: number): void {
+  /** Update number `step` of the run, at `factor` times the configured rates. */
+  step(factor: number, step: number): void {
     for (const group of this.adamw.groups) group.lr = this.config.learningRate * factor;
-    this.adamw.step();
+    this.adamw.step(2 * step);
     if (!this.muon) return;
     for (const group of this.muon.groups) group.lr = this.config.matrixLearningRate * factor;
-    this.muon.step();
+    this.muon.step(2 * step + 1);
   }
 
   zeroGrad(): void {

@@ -1,10 +1,10 @@
-import { init, ones, scope, tensor, zeros, type Tensor } from '@sled-tts/torch';
+import { init, ones, tensor, zeros, type Tensor } from '@sled-tts/torch';
 import { checkShapes, isIgnoredName, parameterTable } from '../model/checkpoint.js';
 import { CheckpointError } from '../model/errors.js';
 import { fromFloat32, toFloat32, type SafetensorsArray } from '../model/safetensors.js';
 import type { SledConfig } from '../model/config.js';
 
-/** The network's parameters by our names (`parameterTable`), float32, requiring gradients. */
+/** The network's parameters by our names (`parameterTable`), float32 or bfloat16, requiring gradients. */
 export type Parameters = Map<string, Tensor>;
 
 /** Parameters below a prefix: `at('layers.0').tensor('attention.query.weight')`. */
@@ -70,16 +70,13 @@ export function loadParameters(
   return parameters;
 }
 
-/** The parameters in the released layout, ready for `writeSafetensors`. */
-export function exportParameters(
-  config: SledConfig,
-  parameters: Parameters,
-  dtype: 'F32' | 'F16' | 'BF16' = 'F32',
-): Map<string, SafetensorsArray> {
-  const arrays = new Map<string, SafetensorsArray>();
-  scope(() => {
-    for (const { name, released, shape } of parameterTable(config))
-      arrays.set(released, fromFloat32(parameters.get(name)!.toFloat32Array(), shape, dtype));
-  });
-  return arrays;
+/** The parameters in the released layout and in the type that they have, ready for `writeSafetensors`. */
+export function exportParameters(config: SledConfig, parameters: Parameters): Map<string, SafetensorsArray> {
+  return new Map(parameterTable(config).map(({ name, released }) => [released, arrayOf(parameters.get(name)!)]));
+}
+
+/** A float32 or bfloat16 tensor in its type, bit by bit. */
+export function arrayOf(values: Tensor): SafetensorsArray {
+  const dtype = values.dtype === 'bfloat16' ? 'BF16' : 'F32';
+  return fromFloat32(values.toFloat32Array(), [...values.shape], dtype);
 }

@@ -7,6 +7,7 @@ import { listCheckpoints, loadCheckpoint, loadModel, loadOptimizer } from './che
 import { Sled } from './network.js';
 import { Optimizer } from './optimizer.js';
 import { initialParameters, type Parameters } from './parameters.js';
+import { storedIn } from './precision.js';
 import type { Run } from './step.js';
 import type { TrainingConfig } from './training-config.js';
 
@@ -58,8 +59,9 @@ export function newRun(config: SledConfig, training: TrainingConfig): Run {
   return runOf(config, training, initialParameters(config, training.trunkInit));
 }
 
-function runOf(config: SledConfig, training: TrainingConfig, parameters: Parameters, average?: Parameters | null): Run {
-  const averaged = training.emaDecay > 0 ? (average ?? copyOf(parameters)) : null;
+function runOf(config: SledConfig, training: TrainingConfig, weights: Parameters, average?: Parameters | null): Run {
+  const averaged = training.emaDecay > 0 ? (average ?? copyOf(weights)) : null;
+  const parameters = storedIn(training.precision, weights);
   return {
     model: new Sled(parameters, config),
     average: averaged && new Sled(averaged, config),

@@ -1,4 +1,4 @@
-import { autocast, clipGradNorm, noGrad, op, scope, type Tensor } from '@sled-tts/torch';
+import { clipGradNorm, noGrad, op, scope, type Tensor } from '@sled-tts/torch';
 import type { Dataset } from '../data/sample.js';
 import { toTensors, type TrainingBatch } from './batch.js';
 import type { LoopState } from './checkpoint.js';
@@ -7,6 +7,7 @@ import type { Sled } from './network.js';
 import { drawNoise, seedDropout, type StepNoise } from './noise.js';
 import type { Optimizer } from './optimizer.js';
 import type { Parameters } from './parameters.js';
+import { computeIn } from './precision.js';
 import type { Scalars } from './progress.js';
 import type { Ranks } from './ranks.js';
 import { layOutStep, type PartLayout } from './step-layout.js';
@@ -122,8 +123,9 @@ function backward(
     seedDropout(training.seed, step, number);
     // Each part's graph is given back before the next is built.
     scope(() => {
-      const compute = () => losses(model, batch, { ...training, ...noise, counts, training: true });
-      const { total, energy, end, alignment } = training.precision === 'bf16' ? autocast('bfloat16', compute) : compute(); // prettier-ignore
+      const { total, energy, end, alignment } = computeIn(training.precision, () =>
+        losses(model, batch, { ...training, ...noise, counts, training: true }),
+      );
       total.backward();
       [energy, end, alignment].forEach((loss, k) => (sums[k] += loss?.item() ?? 0));
     });
@@ -145,13 +147,16 @@ function remember(gradient: number, loop: LoopState): void {
 }
 
 function update({ model, average, optimizer, loop }: Run, { emaDecay }: TrainingConfig, rate: number): void {
-  optimizer.step(rate);
+  optimizer.step(rate, loop.step);
   if (average) follow(average.parameters, model.parameters, Math.min(emaDecay, (1 + loop.step) / (10 + loop.step)));
 }
 
 const foreachLerp_ = op('aten::_foreach_lerp_', 'Scalar');
 
-/** average = decay * average + (1 - decay) * parameters, in place. */
+/** average = decay * average + (1 - decay) * parameters, in place and in float32. */
 function follow(average: Parameters, parameters: Parameters, decay: number): void {
-  noGrad(() => foreachLerp_([...average.values()] as Tensor[], [...parameters.values()] as Tensor[], 1 - decay));
+  noGrad(() => {
+    const current = [...parameters.values()].map((tensor) => tensor.to('float32'));
+    foreachLerp_([...average.values()] as Tensor[], current, 1 - decay);
+  });
 }

@@ -1,6 +1,14 @@
 import { CheckpointError } from '../model/errors.js';
 import type { TrunkInit } from './parameters.js';
 
+/**
+ * What is computed and kept in which type; losses and norms are float32 in all, as is the codec.
+ * `f32`: everything float32. `bf16`: matrix products in bfloat16; weights, gradients, optimiser and the residual stream
+ * float32. `pure-bf16`: weights, gradients, optimiser and residual stream bfloat16 too, updates rounded stochastically.
+ */
+export const PRECISIONS = ['f32', 'bf16', 'pure-bf16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 /** How a model is trained; what the model is stands in `SledConfig`. */
 export interface TrainingConfig {
   seed: number;
@@ -30,7 +38,7 @@ export interface TrainingConfig {
   spikeFactor: number;
   /** Decay of the averaged weights a step; 0 keeps none. */
   emaDecay: number;
-  precision: 'bf16' | 'f32';
+  precision: Precision;
   trunkInit: TrunkInit;
   /** Weight of the one positive end-of-speech label. */
   endPositiveWeight: number;
@@ -85,8 +93,8 @@ export function parseTrainingConfig(json: unknown, source = 'training'): Trainin
       problems.push(`${key}: expected a number from 0, got ${value}`);
   }
   const config = { ...DEFAULT_TRAINING, ...json };
-  if (!['bf16', 'f32'].includes(config.precision))
-    problems.push(`precision: expected bf16 or f32, got ${config.precision}`);
+  if (!PRECISIONS.includes(config.precision))
+    problems.push(`precision: expected one of ${PRECISIONS.join(', ')}, got ${config.precision}`);
   if (!['released', 'xavier'].includes(config.trunkInit))
     problems.push(`trunkInit: expected released or xavier, got ${config.trunkInit}`);
   if (!(Number.isInteger(config.microBatches) && config.microBatches >= 1))

@@ -3,6 +3,7 @@ import { keep, scope } from './memory.js';
 import { noGrad } from './modes.js';
 import { zerosLike } from './create.js';
 import { copyState, withGradients, zeroGrad, type OptimizerState, type ParameterGroup } from './optim.js';
+import { updateInFloat32, updateSeed } from './stochastic.js';
 import type { Tensor } from './tensor.js';
 
 /** A group of matrices; `split` cuts each into blocks of so many rows (fused q, k and v), orthogonalised one by one. */
@@ -43,6 +44,8 @@ export function orthogonalize(matrices: Tensor, iterations = 5): Tensor {
 interface Block {
   readonly param: Tensor;
   readonly update: Tensor;
+  /** Of the whole parameter's update, where it is bfloat16. */
+  readonly seed: number;
 }
 
 /** Momentum whose update is orthogonalised, for the matrices of a network (Keller Jordan, 2024). Steps bigger than AdamW's. */
@@ -61,20 +64,23 @@ export class Muon {
     this.momenta = groups.map(({ params }) => params.map((param) => noGrad(() => keep(zerosLike(param)))));
   }
 
-  /** Updates every parameter that has a gradient. */
-  step(): void {
+  /** Updates every parameter that has a gradient. bfloat16 ones need `seed`, another for every step. */
+  step(seed?: number): void {
     this.groups.forEach((group, i) => {
-      noGrad(() => scope(() => this.stepGroup(group, this.momenta[i])));
+      noGrad(() => scope(() => this.stepGroup(group, i, seed)));
     });
   }
 
-  private stepGroup(group: MuonGroup, momenta: readonly Tensor[]): void {
+  private stepGroup(group: MuonGroup, i: number, seed?: number): void {
     const byShape = new Map<string, Block[]>();
+    const before = this.groups.slice(0, i).reduce((sum, { params }) => sum + params.length, 0);
     for (const { index, param, grad } of withGradients(group.params)) {
-      const momentum = momenta[index].lerp_(grad, 1 - this.momentum);
+      const momentum = this.momenta[i][index];
+      const own = param.dtype === 'bfloat16' ? updateSeed(seed, 2 * (before + index)) : 0;
+      updateInFloat32([momentum], own, ([copy], partOf) => copy.lerp_(partOf(grad), 1 - this.momentum));
       // Nesterov: look one step ahead of the momentum. grad is not needed again, but stays as it is.
       const update = grad.mul(1 - this.momentum).add_(momentum, this.momentum);
-      for (const block of blocksOf(param, update, group.split)) {
+      for (const block of blocksOf({ param, update, seed: own + 1 }, group.split)) {
         const key = block.param.shape.join();
         const same = byShape.get(key);
         if (same) same.push(block);
@@ -89,10 +95,12 @@ export class Muon {
     const updates = orthogonalize(stack(blocks.map(({ update }) => update)), this.iterations);
     const [rows, columns] = blocks[0].param.shape;
     const scale = Math.sqrt(Math.max(1, rows / columns));
-    blocks.forEach(({ param }, i) => {
-      if (weightDecay !== 0) param.mul_(1 - lr * weightDecay);
-      param.add_(updates.select(0, i), -lr * scale);
-    });
+    blocks.forEach(({ param, seed }, i) =>
+      updateInFloat32([param], seed, ([copy], partOf) => {
+        if (weightDecay !== 0) copy.mul_(1 - lr * weightDecay);
+        copy.add_(partOf(updates.select(0, i)), -lr * scale);
+      }),
+    );
   }
 
   zeroGrad(): void {
@@ -120,8 +128,8 @@ function checkGroup({ params, split }: MuonGroup): void {
   }
 }
 
-function blocksOf(param: Tensor, update: Tensor, split: number | undefined): Block[] {
-  if (split === undefined) return [{ param, update }];
-  const updates = update.split(split, 0);
-  return param.split(split, 0).map((block, i) => ({ param: block, update: updates[i] }));
+function blocksOf(whole: Block, split: number | undefined): Block[] {
+  if (split === undefined) return [whole];
+  const updates = whole.update.split(split, 0);
+  return whole.param.split(split, 0).map((param, i) => ({ ...whole, param, update: updates[i] }));
 }

@@ -3,6 +3,7 @@ import { op } from './dispatch.js';
 import { keep, scope } from './memory.js';
 import { noGrad } from './modes.js';
 import { full, zerosLike } from './create.js';
+import { updateInFloat32, updateSeed } from './stochastic.js';
 import type { Tensor } from './tensor.js';
 
 /** Parameters that share a learning rate; `lr` and `weightDecay` may be changed between steps. */
@@ -56,7 +57,15 @@ interface Moments {
   readonly steps: Tensor;
 }
 
-/** Adam with decoupled weight decay (Loshchilov and Hutter, 2019), by libtorch's fused kernel. */
+interface Update extends Moments {
+  readonly param: Tensor;
+  readonly grad: Tensor;
+}
+
+/**
+ * Adam with decoupled weight decay (Loshchilov and Hutter, 2019), by libtorch's fused kernel. Moments have their
+ * parameter's type; bfloat16 is rounded stochastically.
+ */
 export class AdamW {
   private readonly moments: Moments[][];
   private readonly betas: readonly [number, number];
@@ -71,32 +80,31 @@ export class AdamW {
     this.moments = groups.map(({ params }) => params.map(createMoments));
   }
 
-  /** Updates every parameter that has a gradient. */
-  step(): void {
+  /** Updates every parameter that has a gradient. bfloat16 ones need `seed`, another for every step. */
+  step(seed?: number): void {
     this.groups.forEach((group, i) => {
-      noGrad(() => scope(() => this.stepGroup(group, this.moments[i])));
+      noGrad(() => scope(() => this.stepGroup(group, i, seed)));
     });
   }
 
-  private stepGroup({ params, lr, weightDecay }: ParameterGroup, moments: readonly Moments[]): void {
-    const ready = withGradients(params);
-    if (ready.length === 0) return;
-    const of = ready.map(({ index }) => moments[index]);
-    const steps = of.map((moment) => moment.steps.add_(1));
+  private stepGroup(group: ParameterGroup, i: number, seed?: number): void {
+    const ready = withGradients(group.params).map((update) => ({ ...update, ...this.moments[i][update.index] }));
+    for (const { steps } of ready) steps.add_(1);
+    const whole = ready.filter(({ param }) => param.dtype !== 'bfloat16');
+    if (whole.length > 0) this.update(group, whole);
+    const before = this.groups.slice(0, i).reduce((sum, { params }) => sum + params.length, 0);
+    for (const { index, param, grad, mean, square, steps } of ready.filter((update) => !whole.includes(update)))
+      updateInFloat32([param, mean, square], updateSeed(seed, before + index), ([param, mean, square], partOf) =>
+        this.update(group, [{ param, grad: partOf(grad), mean, square, steps }]),
+      );
+  }
+
+  private update({ lr, weightDecay }: ParameterGroup, updates: readonly Update[]): void {
+    const all = (key: keyof Update) => updates.map((update) => update[key]);
+    const [beta1, beta2] = this.betas;
     fusedAdamW(
-      ready.map(({ param }) => param),
-      ready.map(({ grad }) => grad),
-      of.map(({ mean }) => mean),
-      of.map(({ square }) => square),
-      [],
-      steps,
-      lr,
-      this.betas[0],
-      this.betas[1],
-      weightDecay,
-      this.eps,
-      false,
-      false,
+      ...[all('param'), all('grad'), all('mean'), all('square'), [], all('steps')],
+      ...[lr, beta1, beta2, weightDecay, this.eps, false, false],
     );
   }
 
@@ -126,15 +134,16 @@ function createMoments(param: Tensor): Moments {
   }));
 }
 
-/** Scales all gradients so that their common Euclidean norm is at most `max`; returns the norm before. */
+/** Scales all gradients so that their common Euclidean norm, taken in float32, is at most `max`; returns the norm before. */
 export function clipGradNorm(params: readonly Tensor[], max: number): number {
   return noGrad(() =>
     scope(() => {
       const grads = withGradients(params).map(({ grad }) => grad);
       if (grads.length === 0) return 0;
-      const norm = (stack(foreachNorm(grads, 2), 0) as Tensor).norm();
+      const norm = (stack(foreachNorm(grads, 2, 'float32'), 0) as Tensor).norm();
       // The same small constant as in PyTorch, so that a norm of 0 divides.
-      foreachMul(grads, norm.add(1e-6).pow(-1).mul(max).clamp(null, 1));
+      const scale = norm.add(1e-6).pow(-1).mul(max).clamp(null, 1);
+      if (scale.item() !== 1) foreachMul(grads, scale);
       return norm.item();
     }),
   );

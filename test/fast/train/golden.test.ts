@@ -72,7 +72,7 @@ test('makes the same ten AdamW updates', () => {
       expect(total.item() / golden.floats('losses')[step]).toBeCloseTo(1, 4);
       total.backward();
       expect(clipGradNorm([...model.parameters.values()], 1) / golden.floats('norms')[step]).toBeCloseTo(1, 3);
-      optimizer.step(1);
+      optimizer.step(1, step);
       optimizer.zeroGrad();
     });
   }

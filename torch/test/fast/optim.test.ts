@@ -68,6 +68,54 @@ describe('AdamW', () => {
   });
 });
 
+describe('bfloat16 parameters', () => {
+  it.each([
+    ['AdamW', (w: Tensor) => new AdamW([{ params: [w], lr: 1e-5, weightDecay: 0 }])],
+    ['Muon', (w: Tensor) => new Muon([{ params: [w], lr: 1e-2 / Math.sqrt(600), weightDecay: 0 }])],
+  ] as const)('%s makes updates that are far below half of the gap between neighbours', (_, make) => {
+    const w = torch.ones([600, 600]).to('bfloat16').requiresGrad_();
+    const gradient = torch.ones([600, 600]).to('bfloat16'); // orthogonalised: 1 / 600 everywhere, about
+    const optimizer = make(w);
+    for (let i = 0; i < 20; i++) {
+      w.grad = gradient;
+      optimizer.step(i);
+    }
+    const moved = 1 - w.to('float32').mean().item();
+    const expected = 20 * (optimizer instanceof AdamW ? 1e-5 : (1e-2 / Math.sqrt(600)) * (1 / 600));
+    expect(moved / expected).toBeGreaterThan(0.6);
+    expect(moved / expected).toBeLessThan(1.4);
+    expect(() => optimizer.step()).toThrow(/need a seed/);
+  });
+
+  it('follow float32 ones, blocks of large ones included, and continue exactly from their saved state', () => {
+    torch.manualSeed(2);
+    const shape = [700, 700]; // more than one block
+    const start = randn(shape).to('bfloat16');
+    const gradients = [0, 1, 2].map(() => randn(shape).to('bfloat16'));
+    const run = (w: Tensor, optimizer: AdamW, steps: number[]) => {
+      for (const k of steps) {
+        w.grad = gradients[k].to(w.dtype);
+        optimizer.step(k);
+      }
+    };
+    const make = (w: Tensor) => new AdamW([{ params: [w], lr: 0.1, weightDecay: 0.1 }]);
+    const [full, pure] = [start.to('float32').requiresGrad_(), start.clone().requiresGrad_()];
+    const [one, two] = [make(full), make(pure)];
+    run(full, one, [0, 1, 2]);
+    run(pure, two, [0, 1]);
+    const resumed = pure.detach().clone().requiresGrad_();
+    const three = make(resumed);
+    three.loadState(two.state());
+    run(pure, two, [2]);
+    run(resumed, three, [2]);
+    expect(resumed.sub(pure).abs().max().item()).toBe(0);
+    expect(two.state()['0.0.mean'].dtype).toBe('bfloat16');
+    const error = pure.to('float32').sub(full).abs();
+    expect(error.max().item()).toBeLessThan(0.1); // three roundings of values up to 5 in gaps of 2^-5
+    expect(error.mean().item()).toBeLessThan(0.01);
+  });
+});
+
 describe('Muon', () => {
   it.each([
     [4, 16, 48],
