@@ -18,6 +18,7 @@ export { CheckpointError, ShapeError } from './model/errors.js';
 export { GgmlError } from '@sled-tts/ggml';
 export { HubError } from './hub/errors.js';
 export type { DownloadProgress } from './hub/snapshot.js';
+export { formatTimings, type TimingFormat } from './captions.js';
 export { AudioError, type Audio } from './audio/audio.js';
 export { measureLoudness, setLoudness, type Levelled } from './audio/loudness.js';
 export { play } from './audio/playback.js';

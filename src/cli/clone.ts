@@ -16,6 +16,7 @@ import {
 } from './options.js';
 import { speakToFile, type SayFlags } from './say.js';
 import { readText } from './text-input.js';
+import { timingsOption } from './timings.js';
 import type { World } from './world.js';
 
 interface CloneFlags extends SayFlags {
@@ -45,6 +46,7 @@ export function cloneCommand(world: World): Command {
     .addOption(threadsOption())
     .addOption(weightsOption())
     .addOption(maxFramesOption())
+    .addOption(timingsOption())
     .addOption(latentsOption())
     .option('--play', 'play the sound, or say why not')
     .option('--no-play', 'do not play the sound; it is played on a terminal where the machine can')

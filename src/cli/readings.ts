@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { writeNpy } from '../model/npy.js';
 import { openOutput } from './speech-output.js';
+import { writeTimings } from './timings.js';
 import type { SpeakOptions, Speaker, World } from './world.js';
 
 interface ReadingsOptions extends SpeakOptions {
@@ -8,6 +9,7 @@ interface ReadingsOptions extends SpeakOptions {
   out: string;
   format?: string;
   latents?: string;
+  timings?: string;
   quiet?: boolean;
 }
 
@@ -16,14 +18,15 @@ export async function writeReadings(
   { stdout }: World,
   speaker: Speaker,
   text: string,
-  { count, out, format, latents, quiet, ...options }: ReadingsOptions,
+  { count, out, format, latents, timings, quiet, ...options }: ReadingsOptions,
 ): Promise<void> {
   if (out === '-') throw new Error("say: '--count' writes several files; name the first with --out");
-  const speeches = await speaker.generateBatch([text], { ...options, count });
-  for (const [i, { samples, frames, ...speech }] of speeches.entries()) {
+  const speeches = await speaker.generateBatch([text], { ...options, count, words: timings !== undefined });
+  for (const [i, { samples, frames, words, ...speech }] of speeches.entries()) {
     const file = await openOutput(numbered(out, i + 1), stdout, speaker.sampleRate, format);
     await file.write(samples);
     await file.close();
+    if (timings !== undefined) writeTimings(numbered(timings, i + 1), words);
     if (latents !== undefined)
       writeNpy(numbered(latents, i + 1), speech.latents, [frames, frames && speech.latents.length / frames]);
     if (!quiet)

@@ -30,6 +30,7 @@ import { describeTime, speak } from './speak.js';
 import { writeReadings } from './readings.js';
 import { openOutput, playbackOutput } from './speech-output.js';
 import { readText } from './text-input.js';
+import { TimingsFile, timingsOption } from './timings.js';
 import type { SpeakOptions, Speaker, World } from './world.js';
 
 /** Readings that one batch may hold: every stream of a session. */
@@ -40,6 +41,7 @@ export interface SayFlags extends VoiceFlags {
   loudness?: number;
   out: string;
   latents?: string;
+  timings?: string;
   count?: number;
 }
 
@@ -62,6 +64,7 @@ export function sayCommand(world: World): Command {
     .addOption(maxFramesOption())
     .addOption(rateOption())
     .option('--loudness <LUFS>', 'make the whole sound this loud (ITU-R BS.1770), such as -16', number(-60, 0))
+    .addOption(timingsOption())
     .addOption(latentsOption())
     .option('--count <number>', 'so many readings, in files numbered from 1', integer(1, MAX_COUNT))
     .option('--play', 'play the sound, or say why not')
@@ -107,16 +110,19 @@ export async function speakToFile(
     if (flags.play && !player) stderr.write('sled-tts: no program to play sound with was found on this machine\n');
     const bar = new ProgressBar(stderr, !quiet);
     const frames: Float32Array[] = [];
+    const timings = new TimingsFile(flags.timings);
     const spoken = speaker.stream(text, {
       ...options,
       onProgress: (progress) => bar.update(progress),
       onFrame: (latent) => flags.latents !== undefined && frames.push(latent),
+      onWord: timings.onWord,
     });
     const chunks = flags.loudness === undefined ? spoken : levelled(spoken, speaker.sampleRate, flags.loudness, world);
     const time = await speak(chunks, speaker.sampleRate, player ? [file, player] : [file], signal).finally(() =>
       bar.stop(),
     );
     await file.close();
+    timings.write();
     if (flags.latents !== undefined) writeNpy(flags.latents, joined(frames), [frames.length, frames[0]?.length ?? 0]);
     if (!quiet) (out === '-' ? stderr : stdout).write(`${describeTime(time)}: ${out}\n`);
     await finishPlayback(world, flags, player);

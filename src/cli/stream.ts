@@ -23,11 +23,13 @@ import {
 import { describeTime, speak } from './speak.js';
 import { playbackOutput, stdoutOutput, type SpeechOutput } from './speech-output.js';
 import { textPieces } from './text-input.js';
+import { TimingsFile, timingsOption } from './timings.js';
 import type { World } from './world.js';
 
 interface StreamFlags extends VoiceFlags {
   out?: string;
   raw?: boolean;
+  timings?: string;
 }
 
 /** `stream`: standard input is spoken while it is being written. */
@@ -48,6 +50,7 @@ export function streamCommand(world: World): Command {
     .addOption(weightsOption())
     .addOption(maxFramesOption())
     .addOption(rateOption())
+    .addOption(timingsOption())
     .addOption(quietOption())
     .addOption(debugOption())
     .action((flags: StreamFlags) => stream(world, flags));
@@ -60,7 +63,18 @@ async function stream(world: World, flags: StreamFlags): Promise<void> {
   try {
     const output = await openStreamOutput(world, flags, speaker.sampleRate);
     world.signal.addEventListener('abort', () => void output.abort(), { once: true });
-    const options = { seed, guidanceScale: guidance, temperature, rate, maxFrames, prompt, signal: world.signal };
+    const timings = new TimingsFile(flags.timings);
+    const { onWord } = timings;
+    const options = {
+      seed,
+      guidanceScale: guidance,
+      temperature,
+      rate,
+      maxFrames,
+      prompt,
+      onWord,
+      signal: world.signal,
+    };
     const time = await speak(
       speaker.stream(textPieces(world.stdin, world.signal), options),
       speaker.sampleRate,
@@ -69,6 +83,7 @@ async function stream(world: World, flags: StreamFlags): Promise<void> {
     );
     await output.close();
     if (time.firstAudioSeconds === undefined) throw new Error('stream: expected some text, got none');
+    timings.write();
     if (!quiet) world.stderr.write(`${describeTime(time)}\n`);
   } finally {
     await speaker.free();

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { Audio } from '../audio/audio.js';
 import type { Prompt } from '../generate/prompt.js';
 import type { Voice } from '../generate/voice.js';
+import type { SpokenWord } from '../speak-options.js';
 
 /** Fraction of the work that is done, where it is known, and the frames that exist. */
 export interface SpeakProgress {
@@ -23,6 +24,10 @@ export interface SpeakOptions {
   onProgress?: (progress: SpeakProgress) => void;
   /** Told each latent frame [D]. */
   onFrame?: (latent: Float32Array) => void;
+  /** Told of each word in order. */
+  onWord?: (word: SpokenWord) => void;
+  /** Whether a whole text comes with its words. */
+  words?: boolean;
 }
 
 /** A text as it was spoken. */
@@ -32,6 +37,7 @@ export interface SpokenText {
   latents: Float32Array;
   /** T */
   frames: number;
+  words: SpokenWord[];
 }
 
 /** What the command line needs of a loaded voice; `SledTts` is one. */

@@ -93,11 +93,15 @@ export class WordAligner {
       if (word && word.start !== words.at(-1)?.word.start) words.push({ word, token });
     }
     const [before, first, last] = [continued ? given : 0, words.at(0)?.word.start ?? 0, words.at(-1)?.word.end ?? 1];
-    const frameAt = (character: number) => ((character - first) / (last - first)) * (before + expected) - before;
-    for (const { word, token } of words) {
-      const start = Math.max(0, frameAt(word.start), framesWithin(token, this.config) - given);
-      const end = Math.min(frames, Math.max(start, frameAt(word.end)));
-      if (start < end) this.tell({ word, start, end, source: 'plan' });
+    const all = before + Math.max(expected, framesWithin(tokens, this.config) - given);
+    const frameAt = (character: number) => ((character - first) / (last - first)) * all - before;
+    const starts = words.map(({ word, token }) =>
+      Math.max(0, frameAt(word.start), framesWithin(token, this.config) - given),
+    );
+    for (const [i, { word }] of words.entries()) {
+      const start = starts[i];
+      const end = Math.min(start + frameAt(word.end) - frameAt(word.start), starts[i + 1] ?? Infinity, frames);
+      if (start < frames && frameAt(word.end) > 0) this.tell({ word, start, end, source: 'plan' });
     }
   }
 }

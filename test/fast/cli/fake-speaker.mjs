@@ -22,11 +22,13 @@ export class FakeSpeaker {
       for (const letter of piece.trim()) {
         if (this.delayMs > 0) await sleep(this.delayMs, undefined, { signal: options.signal });
         options.signal.throwIfAborted();
+        frames++;
         options.onProgress?.({
-          frames: ++frames,
+          frames,
           fraction: typeof text === 'string' ? frames / text.length : undefined,
         });
         options.onFrame?.(Float32Array.of(frames, letter.codePointAt(0)));
+        options.onWord?.(wordOf(letter, frames - 1));
         yield tone(letter.codePointAt(0) + options.seed);
       }
   }
@@ -34,13 +36,15 @@ export class FakeSpeaker {
   async generateBatch(texts, { count, ...options }) {
     const speeches = [];
     for (const text of texts.flatMap((text) => Array(count).fill(text))) {
-      const chunks = [];
-      for await (const chunk of this.stream(text, { ...options, seed: options.seed + speeches.length }))
+      const [chunks, words] = [[], []];
+      const onWord = options.words ? (word) => words.push(word) : undefined;
+      for await (const chunk of this.stream(text, { ...options, onWord, seed: options.seed + speeches.length }))
         chunks.push(...chunk);
       speeches.push({
         samples: Float32Array.from(chunks),
         latents: new Float32Array(2 * text.length),
         frames: text.length,
+        words,
       });
     }
     return speeches;
@@ -56,6 +60,16 @@ export class FakeSpeaker {
     this.freed++;
   }
 }
+
+/** A letter of a text is a word. */
+const wordOf = (word, i) => ({
+  word,
+  startSeconds: i / 10,
+  endSeconds: (i + 1) / 10,
+  textStart: i,
+  textEnd: i + 1,
+  source: 'plan',
+});
 
 const tone = (pitch) =>
   Float32Array.from({ length: CHUNK }, (_, i) => 0.5 * Math.sin((2 * Math.PI * pitch * i) / CHUNK));

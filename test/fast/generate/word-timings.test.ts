@@ -95,7 +95,7 @@ describe('a model without alignment heads', () => {
 
   test('times no word before the turn that reads it, nor one that is cut off', () => {
     const config = { ...goldenConfig('even-stream'), textPerTurn: 3, framesPerTurn: 20 };
-    // ids: <s> a a b | b b c </s>
+    // ids: <s> a a | b b b | c </s>
     const words = ['a', 'a', 'b', 'b', 'b', 'c'].map((name) => ({ a: [0, 2], b: [3, 4], c: [5, 6] })[name]);
     const wordOf = (index: number): TextSpan | undefined => words[index - 1] && { start: words[index - 1]![0], end: words[index - 1]![1] }; // prettier-ignore
     const utterance = { certain: 1, text: '', wordOf, read: () => Promise.reject(new Error('unread')) };
@@ -107,5 +107,6 @@ describe('a model without alignment heads', () => {
     };
     expect(plan(60, 60)).toEqual([[0, 20], [30, 40], [50, 60]]); // prettier-ignore
     expect(plan(25, 60)).toEqual([[0, 20]]);
+    expect(plan(40, 40).flat().map(Math.round)).toEqual([0, 13, 20, 27]); // prettier-ignore
   });
 });

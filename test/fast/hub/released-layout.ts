@@ -13,7 +13,7 @@ export const CODEC = 'facebook/encodec_24khz';
 const bpeFile = (name: string) => readFileSync(new URL(`../../golden/bpe/${name}`, import.meta.url));
 
 /** Puts a tiny random streaming model, laid out as the released ones, and a tiny EnCodec on a hub. */
-export function publishReleasedLayout(hub: FakeHub): void {
+export function publishReleasedLayout(hub: Pick<FakeHub, 'put'>): void {
   const vocabulary = JSON.parse(bpeFile('vocab.json').toString()) as Record<string, number>;
   const config: SledConfig = { ...goldenConfig('odd-stream'), vocabSize: Object.keys(vocabulary).length, text: 'bpe' };
   const json = writeConfig(config);

@@ -14,6 +14,7 @@ it('exports exactly this', () => {
     'Voice',
     'encodePcm16',
     'encodeWav',
+    'formatTimings',
     'measureLoudness',
     'play',
     'readAudio',
