@@ -86,7 +86,7 @@ export async function* generateFrames(
 }
 
 /** Softmax of each head's scores over the positions that hold text, averaged over heads. */
-function textAttention(headScores: readonly Float32Array[], textAt: readonly number[]): Float32Array {
+export function textAttention(headScores: readonly Float32Array[], textAt: readonly number[]): Float32Array {
   const mean = new Float32Array(textAt.length);
   for (const scores of headScores) {
     const largest = textAt.reduce((most, at) => Math.max(most, scores[at]), -Infinity);
