@@ -39,17 +39,18 @@ async function table() {
     `${processor.trim()}, ${availableParallelism()} processors, ${(bandwidth / 1e9).toFixed(1)} GB/s, guidance ${flags.guidance}, ${flags.frames} frames\n`,
   );
   console.log(
-    '| | network, ms a frame | limit, ms | network without guidance, ms | codec, of real time | real-time factor | four streams, of one | first sound, ms |',
+    '| | network, ms a frame | limit, ms | the text before it, ms | network without guidance, ms | codec, of real time | real-time factor | four streams, of one | first sound, ms |',
   );
-  console.log('|---|---|---|---|---|---|---|---|');
+  console.log('|---|---|---|---|---|---|---|---|---|');
   for (const weights of flags.types.split(',')) {
     const result = child(process.execPath, [fileURLToPath(import.meta.url)], { weights, ...flags });
     const limit = (result.readBytes / bandwidth) * 1000;
-    const { guidedMs, singleMs, codecFactor, factor, fourStreams, firstMs } = result;
+    const { guidedMs, prefillMs, singleMs, codecFactor, factor, fourStreams, firstMs } = result;
     const cells = [
       `ours, ${weights}`,
       guidedMs.toFixed(1),
       limit.toFixed(1),
+      prefillMs.toFixed(0),
       singleMs.toFixed(1),
       codecFactor.toFixed(3),
       factor.toFixed(3),
@@ -75,7 +76,7 @@ function reference(type) {
   ]);
   const frameMs = 1000 / 75; // EnCodec's 24 kHz
   const factors = [codecMs / frameMs, (networkMs + codecMs) / frameMs].map((value) => value.toFixed(3));
-  console.log(`| released code, ${type} | ${networkMs.toFixed(1)} | | | ${factors.join(' | ')} | | |`);
+  console.log(`| released code, ${type} | ${networkMs.toFixed(1)} | | | | ${factors.join(' | ')} | | |`);
 }
 
 function child(command, args, settings) {
@@ -98,13 +99,19 @@ async function measure({ model, weights, frames: count, guidance, threads }) {
     await work();
     return performance.now() - begin;
   };
+  // Of a frame once the text is in the cache, with `streams` at once, and of the text itself.
+  const step = async (options, streams = 1) => {
+    const begin = performance.now();
+    let first = begin;
+    const onFirst = () => (first = performance.now());
+    await Promise.all(Array.from({ length: streams }, (_, seed) => draw(parts, { frames, seed, onFirst, ...options })));
+    return { ms: (performance.now() - first) / (frames - 1), firstMs: first - begin };
+  };
   await draw(parts, { frames: WARM_UP_FRAMES, guidanceScale });
-  const guidedMs = (await timed(() => draw(parts, { frames, guidanceScale }))) / frames;
-  const singleMs = (await timed(() => draw(parts, { frames, guidanceScale: 1 }))) / frames;
-  const together = () =>
-    Promise.all(Array.from({ length: STREAMS }, (_, seed) => draw(parts, { frames, guidanceScale, seed })));
-  await Promise.all(Array.from({ length: STREAMS }, () => draw(parts, { frames: WARM_UP_FRAMES, guidanceScale })));
-  const fourStreams = (await timed(together)) / frames / guidedMs;
+  const { ms: guidedMs, firstMs: prefillMs } = await step({ guidanceScale });
+  const { ms: singleMs } = await step({ guidanceScale: 1 });
+  await step({ guidanceScale, frames: WARM_UP_FRAMES }, STREAMS);
+  const fourStreams = (await step({ guidanceScale }, STREAMS)).ms / guidedMs;
   const secondsPerFrame = parts.codec.hopLength / parts.codec.sampleRate;
   const codecFactor = await decodeFactor(parts, frames);
   const tts = new SledTts(parts);
@@ -113,7 +120,7 @@ async function measure({ model, weights, frames: count, guidance, threads }) {
   const firstMs = await firstSound(parts, guidanceScale);
   const readBytes = bytesPerFrame(parts);
   await free(parts);
-  console.log(JSON.stringify({ guidedMs, singleMs, fourStreams, codecFactor, factor, firstMs, readBytes }));
+  console.log(JSON.stringify({ guidedMs, prefillMs, singleMs, fourStreams, codecFactor, factor, firstMs, readBytes }));
 }
 
 /** Time to decode a second of speech, in chunks of half a second, after one chunk to warm up. */

@@ -16,8 +16,8 @@ export async function load(model, options) {
   return { parts, loadMs: performance.now() - begin, fileBytes: statSync(directory).size };
 }
 
-/** Draws frames [D] of the text; `forced` frames are fed back in place of what was drawn. */
-export async function draw(parts, { frames, guidanceScale, seed = 0, forced }) {
+/** Draws frames [D] of the text; `forced` frames are fed back in place of what was drawn. `onFirst` is told of the first, which waits for the text. */
+export async function draw(parts, { frames, guidanceScale, seed = 0, forced, onFirst }) {
   const { session, config, frontEnd } = parts;
   const stream = session.open({ guidanceScale, noise: new TorchRandom(seed) });
   stream.feedUnconditional(config.eosId);
@@ -28,6 +28,7 @@ export async function draw(parts, { frames, guidanceScale, seed = 0, forced }) {
       const { latent } = await stream.step();
       stream.feedFrame(forced?.[drawn.length] ?? latent);
       drawn.push(latent);
+      if (drawn.length === 1) onFirst?.();
     }
   } finally {
     stream.close();

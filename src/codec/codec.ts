@@ -21,6 +21,8 @@ export interface Codec {
 
 /** A causal decoder: chunked output equals whole output at any chunking. */
 export interface LatentDecoder {
+  /** Frames without which nothing sounds yet, unless it is flushed. */
+  readonly startFrames: number;
   /** Latents [T, D] -> the samples that are now certain; may be fewer than T * hopLength while the decoder looks ahead. */
   decode(latents: Float32Array): Promise<Float32Array>;
   /** The samples held back; total output is then frames * hopLength. */

@@ -11,7 +11,7 @@ export class ChunkedDecoder {
   readonly #decoder: LatentDecoder;
   readonly #frameRate: number;
   #frames: Float32Array[] = [];
-  #chunkSeconds = FIRST_CHUNK_SECONDS;
+  #chunkSeconds: number;
   #decoding: Promise<unknown> = Promise.resolve();
   /** Samples that are still to be left out. */
   #silent = 0;
@@ -22,6 +22,7 @@ export class ChunkedDecoder {
   ) {
     this.#decoder = codec.createDecoder();
     this.#frameRate = codec.sampleRate / codec.hopLength;
+    this.#chunkSeconds = Math.max(FIRST_CHUNK_SECONDS, this.#decoder.startFrames / this.#frameRate);
   }
 
   /** Decodes frames [T, D] that stand before the others, with or without handing on their sound. */

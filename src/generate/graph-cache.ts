@@ -44,16 +44,16 @@ export class GraphCache {
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
   step(sizes: StepSizes): Step {
     const { slot, rows, streams, length, watched } = sizes;
-    const shares = Math.min(this.parts.workers.all.length, rows);
-    if (shares > 1) return this.#split(sizes, shares);
+    if (this.parts.workers.all.length > 1) return this.#split(sizes);
     const window = this.#window(slot, length);
     const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
     return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched }));
   }
 
-  #split({ slot, rows, streams, length, watched }: StepSizes, shares: number): Step {
+  #split({ slot, rows, streams, length, watched }: StepSizes): Step {
     const { parts } = this;
     const { workers } = parts;
+    const shares = Math.min(workers.all.length, rows);
     const trunks = workers.all.slice(0, shares).map((worker, i) => {
       const from = Math.floor((i * rows) / shares);
       const shape = { rows: Math.floor(((i + 1) * rows) / shares) - from, watched };
@@ -62,8 +62,7 @@ export class GraphCache {
       return this.#get(key, () => new TrunkGraph(parts, window, shape, worker));
     });
     const head = this.#get(`head ${streams}`, () => new HeadGraph(parts, streams));
-    const last = workers.all[shares - 1];
-    const noise = this.#get(`noise ${shares} ${streams}`, () => new NoiseGraph(parts, streams, last));
+    const noise = this.#get(`noise ${streams}`, () => new NoiseGraph(parts, streams, workers.all[1]));
     return new SplitStep({ workers, trunks, head, noise });
   }
 

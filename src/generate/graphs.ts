@@ -113,12 +113,12 @@ export class StepGraph extends BuiltGraph implements Step {
   }
 
   async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
-    this.parts.workers.share(1);
     this.#trunk.set(rows);
     this.#conditional.set(Int32Array.from(frames, (frame) => frame.conditional));
     this.#unconditional.set(Int32Array.from(frames, (frame) => frame.unconditional));
     this.#guidance.set(Float32Array.from(frames, (frame) => frame.guidanceScale));
     this.#noise.set(sideBySide(frames.map(({ noise }) => noise)));
+    this.parts.workers.share(1);
     await this.graph.compute();
     const headScores = this.#trunk.headScores();
     return framesOf(this.#latents, this.#endScores).map((frame, i) =>
@@ -233,8 +233,8 @@ export class PrefillGraph extends BuiltGraph {
   }
 
   async compute(entries: readonly PositionInput[]): Promise<void> {
-    this.parts.workers.share(1);
     this.#feed.set(Array.from({ length: this.capacity }, (_, i) => entries[i]));
+    this.parts.workers.gather();
     await this.graph.compute();
   }
 }

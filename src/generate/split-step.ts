@@ -8,7 +8,7 @@ interface SplitStepParts {
   trunks: readonly TrunkGraph[];
   /** On the first worker. */
   head: HeadGraph;
-  /** On the last worker, whose rows are done when the head begins. */
+  /** On another worker than the head. */
   noise: NoiseGraph;
 }
 
@@ -23,6 +23,7 @@ export class SplitStep implements Step {
     const { workers, head, noise, trunks } = this.parts;
     workers.share(trunks.length);
     const [results, modulations] = await Promise.all([this.#trunks(rows), this.#modulations(frames)]);
+    workers.share(2);
     const [drawn, next] = await Promise.all([
       head.compute(results, frames, modulations),
       noise.compute(frames.map(({ nextNoise }) => nextNoise)),

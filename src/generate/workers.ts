@@ -37,11 +37,24 @@ export class Workers {
     return this.all[0];
   }
 
-  /** Readies the first `count` workers to compute at the same time: threads that are left over are theirs, but for one, the codec's. */
+  /**
+   * Readies the first `count` workers to compute at the same time. Threads that are left over are theirs, but for one: a thread
+   * that has to wait for a processor, because the codec or another program has it, holds up all that compute with it.
+   */
   share(count: number): void {
-    if (this.main.device.kind !== 'cpu') return;
-    const each = Math.max(1, Math.floor((this.threads - 1) / count));
-    for (const worker of this.all.slice(0, count)) worker.setThreads(each);
+    this.#setThreads(count, Math.max(1, Math.floor((this.threads - 1) / count)));
+  }
+
+  /**
+   * Readies the first worker to compute alone, with every thread: for many positions of one row, whose products are so large
+   * that the threads seldom meet.
+   */
+  gather(): void {
+    this.#setThreads(1, this.threads);
+  }
+
+  #setThreads(count: number, each: number): void {
+    if (this.main.device.kind === 'cpu') for (const worker of this.all.slice(0, count)) worker.setThreads(each);
   }
 
   free(): void {

@@ -98,9 +98,11 @@ export class EncodecCodec implements CodebookCodec {
   }
 
   createDecoder(): LatentDecoder {
-    const stream = new CausalStream(this.loadedDecoder().network);
+    const { network } = this.loadedDecoder();
+    const stream = new CausalStream(network);
     const { latentDim } = this;
     return {
+      startFrames: network.startFrames,
       decode: (latents) => {
         if (latents.length % latentDim !== 0) {
           throw new ShapeError(`decode: expected latents [T, ${latentDim}], got ${latents.length} values`);

@@ -9,6 +9,7 @@ import { SourceFilter } from './source-filter.js';
  * later frames still add to.
  */
 export class MelDecoder implements LatentDecoder {
+  readonly startFrames: number;
   /** Latents not yet decoded, after the ones that the first convolution still sees, [.., D]. */
   private pending: Float32Array;
   private history: Float32Array;
@@ -19,6 +20,7 @@ export class MelDecoder implements LatentDecoder {
 
   constructor(private readonly engine: DecoderEngine) {
     const { latentDim, decoderInputKernel, decoderLookahead, fftSize, spectrumHopLength } = engine.config;
+    this.startFrames = decoderLookahead + 1;
     this.pending = new Float32Array((decoderInputKernel - 1 - decoderLookahead) * latentDim);
     this.history = engine.emptyHistory();
     this.source = engine.config.decoderSource === 'pitch' ? new SourceFilter(engine.config) : undefined;

@@ -174,6 +174,7 @@ test('an error of the front end at the end of a text reaches the reader too', as
 
 test('an error of the decoder reaches the reader, and everything is freed', async () => {
   vi.spyOn(parts.codec, 'createDecoder').mockImplementationOnce(() => ({
+    startFrames: 1,
     decode: () => Promise.reject(new Error('no sound')),
     flush: () => Promise.resolve(new Float32Array()),
     free: async () => undefined,

@@ -83,6 +83,7 @@ export class ToyCodec implements Codec {
     let held: Float32Array | undefined;
     const sound = (frame: Float32Array) => [...frame.subarray(0, this.hopLength)];
     return {
+      startFrames: 2,
       decode: async (latents) => {
         this.calls.push(latents.length / this.latentDim);
         const samples: number[] = [];
