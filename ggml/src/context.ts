@@ -3,7 +3,7 @@ import { allocateTensors, allocateTensorsAsync, mapTensors, type BufferType, typ
 import { GgmlError, ShapeError } from './errors.js';
 import type { GgufFile } from './gguf/read.js';
 import { Graph } from './graph.js';
-import { NativeOwner } from './lifetime.js';
+import { countTensors, NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import { bindOps, type Ops } from './ops/index.js';
 import { Tensor } from './tensor.js';
@@ -34,6 +34,8 @@ export class Context extends NativeOwner {
   readonly #tensors: Tensor[] = [];
   readonly #buffers: WeightBuffer[] = [];
   readonly #chunks: Pointer[];
+  /** Shared with what frees the context, which must not hold it. */
+  readonly #made: { tensors: number };
   readonly #tensorBytes: number;
   #chunkTensors = FIRST_CHUNK_TENSORS / 2;
   #room = 0;
@@ -41,10 +43,13 @@ export class Context extends NativeOwner {
   /** Made by Ggml.context(). */
   constructor(readonly native: Native) {
     const chunks: Pointer[] = [];
+    const made = { tensors: 0 };
     super('context', 'context', () => {
       for (const chunk of chunks) native.ggml.free(chunk);
+      countTensors(-made.tensors);
     });
     this.#chunks = chunks;
+    this.#made = made;
     this.#tensorBytes = native.ggml.tensor_overhead();
     this.ops = bindOps(this);
   }
@@ -173,6 +178,8 @@ export class Context extends NativeOwner {
     if (!pointer) throw new GgmlError(`${op}: ggml returned no tensor`);
     const tensor = new Tensor(this, pointer, type, op, sources, viewOf, offset);
     this.#tensors.push(tensor);
+    this.#made.tensors++;
+    countTensors(1);
     return tensor;
   }
 

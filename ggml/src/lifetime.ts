@@ -1,12 +1,17 @@
 import { GgmlError } from './errors.js';
 
 /** What may be alive natively; tests count them to find leaks. */
-export type NativeKind = 'backend' | 'context' | 'buffer' | 'graph';
+export type NativeKind = 'backend' | 'context' | 'buffer' | 'graph' | 'tensor';
 
-const live: Record<NativeKind, number> = { backend: 0, context: 0, buffer: 0, graph: 0 };
+const live: Record<NativeKind, number> = { backend: 0, context: 0, buffer: 0, graph: 0, tensor: 0 };
 
 /** Native objects that are alive now, by kind. */
 export const liveObjects = (): Readonly<Record<NativeKind, number>> => ({ ...live });
+
+/** Counts tensors that a context made, or took with it when it was freed. */
+export function countTensors(change: number): void {
+  live.tensor += change;
+}
 
 interface Release {
   kind: NativeKind;

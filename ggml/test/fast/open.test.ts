@@ -48,7 +48,7 @@ test('what was forgotten is freed by the garbage collector, and worker threads m
   expect(code, output).toBe(0);
   const { before, after, fromWorker } = JSON.parse(output.trim().split('\n').at(-1) ?? '{}');
   expect(before.context).toBeGreaterThanOrEqual(20);
-  expect(after).toEqual({ backend: 1, context: 0, buffer: 0, graph: 0 });
+  expect(after).toEqual({ backend: 1, context: 0, buffer: 0, graph: 0, tensor: 0 });
   expect(fromWorker).toEqual([2, 4]);
 }, 60_000);
 

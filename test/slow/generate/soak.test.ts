@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { liveObjects } from '@sled-tts/ggml';
 import { SledTts } from '../../../src/sled-tts.js';
-import { toyVoice } from '../../fast/generate/toy-voice.js';
+import { loadVoice } from '../../../src/generate/load-voice.js';
+import { shippedVoice } from '../../../src/generate/shipped-voices.js';
 
-const TEXT = 'hi ðɛɹ, mi nAm iz tI. hW ɑɹ ju?';
+const TEXT = 'The ferry leaves at half past seven.';
 const MEGABYTE = 2 ** 20;
+/** The session's and those of the codec. */
+const GRAPHS_KEPT = 48 + 3;
+/** More than any graph of the shipped voice has. */
+const TENSORS_OF_A_GRAPH = 1000;
 
 /** Speaks `count` texts, up to four at a time; every fifth is aborted on its way, every seventh left by its reader. */
 async function speakMany(tts: SledTts, count: number): Promise<void> {
@@ -31,21 +36,22 @@ const residentBytes = () => {
   return process.memoryUsage().rss;
 };
 
-test('a thousand utterances, some aborted and some left, keep memory flat', async () => {
-  const parts = await toyVoice();
+test('a thousand utterances of the shipped voice, some aborted and some left, keep memory flat', async () => {
+  const parts = await loadVoice(shippedVoice('wren')!, { onWarning: () => undefined });
   const tts = new SledTts(parts);
   await speakMany(tts, 200);
   const [objects, bytes] = [liveObjects(), residentBytes()];
   await speakMany(tts, 1000);
   expect(parts.session.streams).toBe(0);
-  expect(parts.codec.decoders).toBe(0);
   // Graphs are kept by size, at most a fixed number of them; caches, weights and backends must not grow at all.
-  const { graph, context, ...others } = liveObjects();
-  const { graph: graphsBefore, context: contextsBefore, ...othersBefore } = objects;
+  const { graph, context, tensor, ...others } = liveObjects();
+  const { graph: graphsBefore, context: contextsBefore, tensor: tensorsBefore, ...othersBefore } = objects;
   expect(others).toEqual(othersBefore);
-  expect(graph).toBeLessThanOrEqual(Math.max(graphsBefore, 48));
+  expect(graph).toBeLessThanOrEqual(Math.max(graphsBefore, GRAPHS_KEPT));
   expect(context - contextsBefore).toBe(graph - graphsBefore);
+  expect(tensor - tensorsBefore).toBeLessThanOrEqual((graph - graphsBefore) * TENSORS_OF_A_GRAPH);
   // What a leak of 40 KB an utterance would add; the heap's own breathing is below it.
   expect((residentBytes() - bytes) / MEGABYTE).toBeLessThan(40);
   await tts.free();
+  expect(liveObjects()).toEqual({ backend: 0, context: 0, buffer: 0, graph: 0, tensor: 0 });
 });

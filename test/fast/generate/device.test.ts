@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { openGgml } from '@sled-tts/ggml';
+import { EncodecCodec } from '../../../src/codec/encodec/encodec-codec.js';
+import { MelCodec } from '../../../src/codec/mel/mel-codec.js';
+import { openSession, type OpenSessionOptions } from '../../../src/generate/open-session.js';
+import { TokenQueue } from '../../../src/generate/token-source.js';
+import { TorchRandom } from '../../../src/generate/torch-random.js';
+import { SledTts } from '../../../src/index.js';
+import { goldenFiles, goldenLatents, goldenSignal } from '../codec/encodec/golden-codec.js';
+import { randomCodecFiles, randomLatents } from '../codec/random-codec.js';
+import { TINY } from '../codec/tiny.js';
+import { collectFrames, goldenConfig, hashedCheckpoint, largestDifference } from './golden-cases.js';
+
+const config = goldenConfig('even-stream');
+const checkpoint = hashedCheckpoint(config, new Float32Array(config.width));
+const ids = [0, ...Array.from({ length: 40 }, (_, i) => 4 + ((i * 7) % 36)), 2];
+
+test('a device that is not there is refused by a line that names those that are, before anything is loaded', async () => {
+  const names = openGgml().devices().map(({ name }) => name); // prettier-ignore
+  const loading = SledTts.load({ device: 'Quantum0' });
+  await expect(loading).rejects.toThrow(/^backend: expected a device of .*, got Quantum0$/);
+  await expect(loading).rejects.toThrow(names[0]);
+  const codec = new EncodecCodec(goldenFiles('tiny'), { device: 'Quantum0' });
+  await expect(codec.createDecoder().decode(goldenLatents(31, codec.latentDim))).rejects.toThrow('got Quantum0');
+  await codec.free();
+});
+
+/** Frames drawn from the tiny network. */
+async function draw(options: OpenSessionOptions): Promise<Float32Array[]> {
+  const session = await openSession(config, checkpoint, options);
+  const text = new TokenQueue();
+  text.push(ids);
+  const take = { noise: new TorchRandom(3), guidanceScale: 2, maxFrames: 12 };
+  const { frames } = await collectFrames(session, config, text, take);
+  await session.free();
+  return frames;
+}
+
+const joined = (parts: Float32Array[]) => Float32Array.from(parts.flatMap((part) => [...part]));
+
+// Without such a device there is nothing to test, and nothing that passes.
+const gpu = openGgml().devices().find(({ kind }) => kind === 'gpu'); // prettier-ignore
+if (gpu)
+  describe(`on ${gpu.name} (${gpu.description})`, () => {
+    const device = gpu.name;
+
+    // A device adds in another order and may compute exp, sin and norms by its own approximations; with float16 it also
+    // multiplies float32 activations in half precision, so that types other than f32 differ by that much more.
+    const BOUNDS = { f32: 2e-3, f16: 0.05, q8_0: 0.2, q4_K: 0.5 } as const;
+    test.each(Object.entries(BOUNDS))('the network in %s draws what the processor draws', async (type, bound) => {
+      const weights = type as keyof typeof BOUNDS;
+      const [here, there] = [await draw({ weights, threads: 1 }), await draw({ weights, device })];
+      expect(there).toHaveLength(here.length);
+      expect(largestDifference(joined(there), joined(here))).toBeLessThan(bound);
+    });
+
+    test('EnCodec decodes and encodes as the processor does', async () => {
+      const codecs = [new EncodecCodec(goldenFiles('tiny')), new EncodecCodec(goldenFiles('tiny'), { device })];
+      const decoded = codecs.map(async (codec) => {
+        const decoder = codec.createDecoder();
+        const sound = [await decoder.decode(goldenLatents(31, codec.latentDim)), await decoder.flush()];
+        return joined(sound);
+      });
+      const [here, there] = await Promise.all(decoded);
+      expect(largestDifference(there, here)).toBeLessThan(1e-3);
+      const [codes, again] = await Promise.all(codecs.map((codec) => codec.encodeToCodes(goldenSignal(24 * 20))));
+      // A code whose neighbour is as near may be the neighbour.
+      expect(codes.filter((code, i) => code !== again[i]).length).toBeLessThan(0.05 * codes.length);
+      for (const codec of codecs) await codec.free();
+    });
+
+    test('the light codec decodes as the processor does', async () => {
+      const files = randomCodecFiles(TINY);
+      const codecs = [new MelCodec(files), new MelCodec(files, { device })];
+      const decoded = codecs.map(async (codec) => {
+        const decoder = codec.createDecoder();
+        const sound = [await decoder.decode(randomLatents(TINY, 31)), await decoder.flush()];
+        return joined(sound);
+      });
+      const [here, there] = await Promise.all(decoded);
+      expect(largestDifference(there, here)).toBeLessThan(0.01 * Math.max(...here));
+      for (const codec of codecs) await codec.free();
+    });
+  });
