@@ -10,7 +10,7 @@ import {
   REGISTRY,
   type Signature,
 } from './native-functions.js';
-import type { GgmlLibraries } from './platform.js';
+import { isMusl, MUSL_ADVICE, type GgmlLibraries } from './platform.js';
 import { watched, type CallWatcher } from './watch.js';
 
 export type { Pointer } from './native-functions.js';
@@ -70,7 +70,8 @@ function open(file: string): LibraryHandle {
   try {
     return koffi.load(file);
   } catch (error) {
-    throw new GgmlError(`openGgml: ${file} does not load: ${(error as Error).message}`, { cause: error });
+    const reason = isMusl() ? MUSL_ADVICE : (error as Error).message;
+    throw new GgmlError(`openGgml: ${file} does not load: ${reason}`, { cause: error });
   }
 }
 

@@ -53,10 +53,13 @@ export function findLibraries(directory?: string): GgmlLibraries {
   throw new GgmlError(`openGgml: ${missing(packages[packages.length - 1])}`);
 }
 
+/** Why the libraries do not load on Alpine and the like. */
+export const MUSL_ADVICE =
+  'the prebuilt ggml needs glibc and this system uses musl (Alpine); use a glibc image ' +
+  "or set SLED_GGML_DIR to ggml's libraries built here";
+
 function missing(name: string): string {
-  if (isMusl()) {
-    return "the prebuilt ggml needs glibc and this system uses musl (Alpine); use a glibc image or set SLED_GGML_DIR to ggml's libraries built here";
-  }
+  if (isMusl()) return MUSL_ADVICE;
   const wanted = `${SCOPE}/${name}@${PACKAGE_VERSIONS[process.platform]}`;
   return `${SCOPE}/${name} is not installed (were optional dependencies left out?); npm install ${wanted}, or set SLED_GGML_DIR`;
 }
@@ -66,6 +69,9 @@ export function gpuAdvice(): string {
   const accelerated = (PACKAGES[`${process.platform}-${process.arch}`] ?? []).slice(0, -1);
   if (accelerated.length === 0)
     return 'ggml has no package for a GPU of this platform; SLED_GGML_DIR names a build of it';
+  const installed = accelerated.filter((name) => librariesOfPackage(name));
+  if (installed.length > 0)
+    return `${SCOPE}/${installed[0]} is installed and finds none: is the GPU's driver there, and as new as the package asks for?`;
   const version = PACKAGE_VERSIONS[process.platform];
   const packages = accelerated.map((name) => `${SCOPE}/${name}@${version}`).join(' or ');
   return `npm install ${packages}, and see that the GPU's driver is there and as new as the package asks for`;

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Codec } from './codec.js';
 import { EncodecCodec, type EncodecOptions } from './encodec/encodec-codec.js';
 import { parseEncodecConfig } from './encodec/config.js';
-import { foldWeights, weightShapes } from './encodec/weights.js';
+import { foldWeights, readEncodecFilesAsync, weightShapes } from './encodec/weights.js';
 import { parseMelCodecConfig } from './mel/config.js';
-import { melCodecFilesOf } from './mel/files.js';
+import { melCodecFilesOf, readMelCodecFilesAsync } from './mel/files.js';
 import { MelCodec, type MelCodecOptions } from './mel/mel-codec.js';
 import { CheckpointError } from '../model/errors.js';
 import { fromFloat32, readSafetensors, type SafetensorsArray } from '../model/safetensors.js';
@@ -20,6 +20,12 @@ export type CodecOptions = MelCodecOptions & EncodecOptions;
  */
 export function openCodec(directory: string, options: CodecOptions = {}): Codec {
   return isEncodec(directory) ? EncodecCodec.open(directory, options) : MelCodec.open(directory, options);
+}
+
+/** openCodec() that reads the files beside other work. */
+export async function openCodecAsync(directory: string, options: CodecOptions = {}): Promise<Codec> {
+  if (isEncodec(directory)) return new EncodecCodec(await readEncodecFilesAsync(directory), options);
+  return new MelCodec(await readMelCodecFilesAsync(directory), options);
 }
 
 /** A codec as one file holds it: the text of its `config.json`, and its tensors, weight norm folded. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openCodec } from '../codec/index.js';
+import { openCodecAsync } from '../codec/index.js';
 import { speakingType } from '../codec/speaking-type.js';
 import { parseConfig, type SledConfig } from '../model/config.js';
 import { CheckpointError } from '../model/errors.js';
@@ -34,7 +34,7 @@ export async function loadVoice(directory: string, options: LoadVoiceOptions = {
   const frontEnd = createFrontEnd({ kind: config.text, directory }, options);
   const { device, weights } = options;
   const codecOptions = { device, weightType: speakingType(device, weights) };
-  const codec = openCodec(await codecDirectory(directory, config, options), codecOptions);
+  const codec = await openCodecAsync(await codecDirectory(directory, config, options), codecOptions);
   try {
     checkParts({ config, frontEnd, codec });
     return { config, frontEnd, codec, session: await openSession(config, tensors, { ...options, source }) };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../../model/errors.js';
-import { readSafetensors, toFloat32, type SafetensorsArray } from '../../model/safetensors.js';
+import { readSafetensors, readSafetensorsAsync, toFloat32, type SafetensorsArray } from '../../model/safetensors.js';
 import { codebooksOf, parseEncodecConfig, type EncodecConfig } from './config.js';
 import { convolutionsOf, decoderLayers, encoderLayers, type Layer } from './layers.js';
 
@@ -63,6 +63,13 @@ export function readEncodecFiles(directory: string): EncodecFiles {
   const config = readConfig(join(directory, 'config.json'));
   const path = join(directory, 'model.safetensors');
   return { config, weights: foldWeights(config, readSafetensors(path).tensors, path) };
+}
+
+/** readEncodecFiles() that reads beside other work. */
+export async function readEncodecFilesAsync(directory: string): Promise<EncodecFiles> {
+  const config = readConfig(join(directory, 'config.json'));
+  const path = join(directory, 'model.safetensors');
+  return { config, weights: foldWeights(config, (await readSafetensorsAsync(path)).tensors, path) };
 }
 
 function readConfig(path: string): EncodecConfig {

@@ -4,6 +4,7 @@ import { CheckpointError } from '../../model/errors.js';
 import {
   fromFloat32,
   readSafetensors,
+  readSafetensorsAsync,
   toFloat32,
   writeSafetensors,
   writeWhole,
@@ -40,6 +41,13 @@ const DECODER_PREFIX = 'decoder.';
 export function readMelCodecFiles(directory: string): MelCodecFiles {
   const path = join(directory, 'model.safetensors');
   return melCodecFilesOf(readConfig(join(directory, 'config.json')), readSafetensors(path).tensors, path);
+}
+
+/** readMelCodecFiles() that reads beside other work. */
+export async function readMelCodecFilesAsync(directory: string): Promise<MelCodecFiles> {
+  const path = join(directory, 'model.safetensors');
+  const config = readConfig(join(directory, 'config.json'));
+  return melCodecFilesOf(config, (await readSafetensorsAsync(path)).tensors, path);
 }
 
 /** @throws {CheckpointError} naming every missing, unknown and mis-shaped tensor. */

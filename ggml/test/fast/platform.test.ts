@@ -1,0 +1,77 @@
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { openGgml } from '@sled-tts/ggml';
+import { findLibraries, gpuAdvice, isMusl } from '../../src/platform.js';
+import { runChild } from '../child.js';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'ggml-platform-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+/** Another machine, as Node would describe it. */
+function pretend(platform: string, arch: string): void {
+  vi.spyOn(process, 'platform', 'get').mockReturnValue(platform as NodeJS.Platform);
+  vi.spyOn(process, 'arch', 'get').mockReturnValue(arch as NodeJS.Architecture);
+}
+
+const withoutGlibc = () => vi.spyOn(process.report!, 'getReport').mockReturnValue({ header: {} } as never);
+
+test('a processor that ggml is not built for is named, with those that it is built for', () => {
+  pretend('linux', 'riscv64');
+  expect(() => findLibraries()).toThrow(/no prebuilt ggml for linux-riscv64 \(there is for linux-x64, linux-arm64/);
+  pretend('sunos', 'x64');
+  expect(() => findLibraries()).toThrow(/no prebuilt ggml for sunos-x64 .*SLED_GGML_DIR/);
+});
+
+test('on musl the line says so, whether the libraries are missing or do not load', () => {
+  pretend('linux', 'arm');
+  expect(() => findLibraries()).toThrow(/linux-armv7l is not installed .*npm install @node-llama-cpp\/linux-armv7l@/);
+  withoutGlibc();
+  expect(isMusl()).toBe(true);
+  expect(() => findLibraries()).toThrow(/needs glibc and this system uses musl \(Alpine\)/);
+  for (const name of ['libggml-base.so', 'libggml.so']) writeFileSync(path.join(directory, name), 'not a library');
+  expect(() => openGgml({ directory })).toThrow(/does not load: .*uses musl/);
+});
+
+test('where no GPU is found the line names the packages to install, or says that there is none for this platform', () => {
+  pretend('linux', 'x64');
+  expect(gpuAdvice()).toMatch(/npm install .*linux-x64-cuda@.* or .*linux-x64-vulkan@|is installed and finds none/);
+  pretend('linux', 'arm64');
+  expect(gpuAdvice()).toMatch(/no package for a GPU of this platform/);
+});
+
+/** A folder with the libraries whose names are wanted, of this machine's ggml. */
+function someLibraries(name: string, wanted: RegExp): string {
+  const folder = mkdtempSync(path.join(directory, name));
+  const source = openGgml().directory;
+  for (const file of readdirSync(source).filter((file) => wanted.test(file)))
+    copyFileSync(path.join(source, file), path.join(folder, file));
+  return folder;
+}
+
+test.runIf(process.platform === 'linux')(
+  'a processor that no build of ggml runs on is a line, not a crash',
+  async () => {
+    const { code, output } = await runChild('devices.ts', [someLibraries('none-', /^libggml(-base)?(\.[\w.]+)?\.so$/)]);
+    expect(output).toMatch(/holds no backend that this machine can run/);
+    expect(code).toBe(0);
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'a GPU backend that does not load leaves the processor, and says what to see to',
+  async () => {
+    const folder = someLibraries('driver-', /^libggml/);
+    rmSync(path.join(folder, 'libggml-vulkan.so'), { force: true });
+    writeFileSync(path.join(folder, 'libggml-cuda.so'), 'needs a newer driver');
+    const { code, output } = await runChild('devices.ts', [folder]);
+    expect(output).toMatch(/found cpu\n/);
+    expect(output).toMatch(/expected a device of CPU \(cpu\), got gpu; .*driver/);
+    expect(code).toBe(0);
+  },
+);
