@@ -2,6 +2,7 @@
 
     python bench/reference.py SLED_CHECKOUT write FOLDER                        # config, weights, tokenizer and codec, as released
     python bench/reference.py SLED_CHECKOUT time FOLDER float32|bfloat16 FRAMES GUIDANCE "text"
+    python bench/reference.py SLED_CHECKOUT codec FOLDER SECONDS THREADS                          # FOLDER: EnCodec's own
 
 torch 2.5.1, transformers 4.47.0. `time` prints one line of JSON: frames, milliseconds a frame of the network and of EnCodec's
 decoder (float32, as released), threads. The end-of-speech head is zero: offline generation runs to the length asked for.
@@ -64,8 +65,24 @@ def measure(dtype, frames, guidance, text):
                       "first": latents[0, 0, :4].tolist(), "last": latents[0, -1, :4].tolist()}))
 
 
+def measure_codec(seconds, threads):
+    torch.set_num_threads(threads)
+    codec = EncodecModel.from_pretrained(folder).eval()
+    rate = codec.config.frame_rate
+    latents = torch.randn(1, codec.config.hidden_size, seconds * rate)
+    codec.decoder(latents[:, :, :rate])
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        codec.decoder(latents)
+        times.append(time.perf_counter() - begin)
+    print(json.dumps({"factor": sorted(times)[1] / seconds}))
+
+
 with torch.no_grad():
     if verb == "write":
         write()
+    elif verb == "codec":
+        measure_codec(int(sys.argv[4]), int(sys.argv[5]))
     else:
         measure(sys.argv[4], int(sys.argv[5]), float(sys.argv[6]), sys.argv[7])

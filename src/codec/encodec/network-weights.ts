@@ -34,8 +34,8 @@ interface Matrix {
   readonly values: () => Float32Array;
 }
 
-/** ggml's products of other types than float32 take whole blocks of this many. */
-const BLOCK = 32;
+/** ggml's quick products of other types than float32 take columns in blocks of 32 and rows by fours; others are slower than float32's. */
+const [BLOCK, ROWS] = [32, 4];
 
 /** Uploads the weights of a network whose chunks have at most `frames` frames on worker threads, matrices as `weightType`. */
 export async function loadNetwork(
@@ -48,8 +48,8 @@ export async function loadNetwork(
   const uploads: [Tensor, () => Float32Array][] = [];
   const weights = new Map<string, Tensor>();
   for (const [name, { ne, values }] of matricesOf(shape, arrays)) {
-    const isMatrix = ne.length === 2 && ne[0] % BLOCK === 0;
-    const tensor = context.tensor(isMatrix ? weightType : 'f32', ne, name);
+    const isQuick = ne.length === 2 && ne[0] % BLOCK === 0 && ne[1] % ROWS === 0;
+    const tensor = context.tensor(isQuick ? weightType : 'f32', ne, name);
     weights.set(name, tensor);
     uploads.push([tensor, values]);
   }
