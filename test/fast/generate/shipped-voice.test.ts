@@ -49,3 +49,15 @@ test('ends by itself, for as long as the sentence needs', async () => {
   expect(samples.length / sampleRate).toBeGreaterThan(1);
   expect(samples.length / sampleRate).toBeLessThan(5);
 });
+
+test('says when each word sounds: in order, the stressed ones longer, up to the end of the speech', async () => {
+  const tts = await SledTts.load();
+  const { words, utterances } = await tts.generate(TEXT, { words: true });
+  await tts.free();
+  expect(words.map(({ word }) => word)).toEqual(TEXT.split(' '));
+  const seconds = new Map(words.map(({ word, startSeconds, endSeconds }) => [word, endSeconds - startSeconds]));
+  for (const [long, short] of [['ferry', 'The'], ['leaves', 'at'], ['seven.', 'at']]) expect(seconds.get(long)).toBeGreaterThan(2 * seconds.get(short)!); // prettier-ignore
+  words.forEach(({ startSeconds }, i) => expect(startSeconds).toBeGreaterThanOrEqual(i && words[i - 1].endSeconds));
+  const silence = utterances[0].endSeconds - words.reduce((sum, word) => sum + word.endSeconds - word.startSeconds, 0);
+  expect(silence).toBeLessThan(0.3 * utterances[0].endSeconds);
+});
