@@ -24,6 +24,7 @@ export interface Native {
   describe(handle: number): string;
   free(count: number): void;
   report(handle: number): void;
+  externalMemory(): number;
   liveTensors(): number;
   backward(handle: number, gradient: number, retainGraph: number): void;
   grad(handle: number): number;
