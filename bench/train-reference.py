@@ -1,6 +1,6 @@
 """The released code's training step on bench/train.mjs's batch: reads the model as JSON from standard input, prints
-frames a second with its codec (random weights, the same cost) inside the step, as it trains, and without."""
-import contextlib, json, sys, time
+frames a second and the most memory with its codec (random weights, the same cost) inside the step, as it trains, and without."""
+import contextlib, json, resource, sys, time
 
 import torch
 
@@ -12,7 +12,7 @@ from transformers import EncodecConfig, EncodecModel
 torch.set_num_threads(given["threads"])
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
-ours_only = {"precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m"}
+ours_only = {"precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m", "alignment_heads"}
 config = SpeechLlamaConfig(**{key: value for key, value in given.items() if key not in ours_only})
 model = SpeechLlamaForCausalLM._from_config(config, attn_implementation="sdpa").train()
 B, T, L, D = given["utterances"], given["frames"], given["tokens"], config.vae_embed_dim
@@ -50,7 +50,9 @@ def speed(with_codec):
     start = time.perf_counter()
     for _ in range(given["steps"]):
         step(with_codec)
-    return given["steps"] * B * T / (time.perf_counter() - start)
+    rate = given["steps"] * B * T / (time.perf_counter() - start)
+    return {"framesPerSecond": rate, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
-print(json.dumps({"withCodec": speed(True), "withoutCodec": speed(False)}))
+without = speed(False)
+print(json.dumps({"withoutCodec": without, "withCodec": speed(True)}))

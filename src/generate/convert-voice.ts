@@ -6,11 +6,11 @@ import { readSafetensors } from '../model/safetensors.js';
 import { readBpeFiles } from '../text/index.js';
 import { codecDirectory, readConfig, type LoadVoiceOptions } from './load-voice.js';
 import { ARCHITECTURE, CODEC_PREFIX, CODEC_TYPES, VOICE_FILE_KEYS } from './voice-file.js';
-import { checkWeightType, packedParts, type WeightType } from './weights.js';
+import { checkWeightType, countWeights, defaultWeights, packedParts, type WeightType } from './weights.js';
 
 /** What a voice file is made of. */
 export interface ConvertOptions extends Pick<LoadVoiceOptions, 'codec' | 'signal' | 'onDownload'> {
-  /** How the network's matrices are stored (default q8_0). */
+  /** How the network's matrices are stored (default: see defaultWeights). */
   weights?: WeightType;
 }
 
@@ -19,9 +19,9 @@ export interface ConvertOptions extends Pick<LoadVoiceOptions, 'codec' | 'signal
  * @throws {CheckpointError} for a model that is missing, truncated, or does not fit its config.
  */
 export async function convertVoice(directory: string, path: string, options: ConvertOptions = {}): Promise<void> {
-  const { weights = 'q8_0' } = options;
-  checkWeightType(weights);
   const config = readConfig(join(directory, 'config.json'));
+  const { weights = defaultWeights(countWeights(config)) } = options;
+  checkWeightType(weights);
   const source = join(directory, 'model.safetensors');
   const codecFiles = readCodecFiles(await codecDirectory(directory, config, options));
   const ggml = openGgml();

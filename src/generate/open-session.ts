@@ -6,15 +6,17 @@ import { Session, type SessionOptions } from './session.js';
 import {
   checkWeightType,
   countWeights,
+  defaultWeights,
   loadPackedWeights,
   loadWeights,
+  SMALL_NETWORK,
   type Weights,
   type WeightType,
 } from './weights.js';
 import { Workers } from './workers.js';
 
 export interface OpenSessionOptions extends SessionOptions {
-  /** How the matrices are stored (default q8_0: half of float16's time, and no difference to hear). */
+  /** How the matrices are stored (default: see defaultWeights). */
   weights?: WeightType;
   /** Threads of a CPU (default: see defaultThreads). */
   threads?: number;
@@ -24,13 +26,7 @@ export interface OpenSessionOptions extends SessionOptions {
   source?: string;
 }
 
-/**
- * Threads of ggml wait for each other busily after every operation: on a processor that is shared with other programs a wait
- * can last a time slice. A small network is many times faster than its speech on one thread, so it does not take that risk.
- */
-const SMALL_NETWORK = 50_000_000;
-
-/** One thread for a small network, one a processor for a large one. */
+/** One thread for a small network, which needs no more and leaves the processor to others, one a processor for a large one. */
 export const defaultThreads = (weightCount: number): number =>
   weightCount < SMALL_NETWORK ? 1 : availableParallelism();
 
@@ -43,7 +39,8 @@ export async function openSession(
   file: ReadonlyMap<string, SafetensorsArray> | GgufFile,
   options: OpenSessionOptions = {},
 ): Promise<Session> {
-  const { weights: type = 'q8_0', threads = defaultThreads(countWeights(config)), device = 'cpu', source } = options;
+  const weightCount = countWeights(config);
+  const { weights: type = defaultWeights(weightCount), threads = defaultThreads(weightCount), device = 'cpu', source } = options; // prettier-ignore
   // Whoever asks for exact weights compares with another engine, which rounds no keys and values either.
   const { cacheType = isExact(file, type) ? 'f32' : 'f16' } = options;
   checkWeightType(type);

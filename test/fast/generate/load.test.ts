@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveObjects } from '@sled-tts/ggml';
 import { writeMelCodecFiles } from '../../../src/codec/mel/files.js';
+import { defaultWeights } from '../../../src/generate/weights.js';
 import { CheckpointError, SledTts } from '../../../src/index.js';
 import { writeConfig, type SledConfig } from '../../../src/model/config.js';
 import { writeSafetensors } from '../../../src/model/safetensors.js';
@@ -91,4 +92,11 @@ describe('a model that cannot be used is one clear CheckpointError', () => {
       /model no-such-voice: expected a directory, the name of a shipped voice \(wren\) or a hub id/,
     );
   });
+});
+
+test.each([
+  ['a small network in q8_0', 7e6, 'q8_0'],
+  ['one of the released size in q4_K', 185e6, 'q4_K'],
+])('keeps %s unless told otherwise', (_, weightCount, type) => {
+  expect(defaultWeights(weightCount)).toBe(type);
 });
