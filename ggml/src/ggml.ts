@@ -142,7 +142,7 @@ export class Ggml {
     return quantizeWith(this.native, type, values, columns);
   }
 
-  /** quantize() on a worker thread; `values` must not change until it resolves. */
+  /** quantize() on worker threads; `values` must not change until it resolves. */
   quantizeAsync(type: PackedType, values: Float32Array, columns: number): Promise<Uint8Array> {
     return quantizeAsyncWith(this.native, type, values, columns);
   }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import koffi from 'koffi';
 import { GgmlError, ShapeError } from './errors.js';
 import type { Native } from './native.js';
@@ -39,7 +40,10 @@ export function quantizeWith(native: Native, type: TensorType, values: Float32Ar
   return packed;
 }
 
-/** quantizeWith on a worker thread. The values must not change until it resolves. */
+/** Elements below which another thread costs more than it saves. */
+const SMALLEST_SHARE = 1 << 18;
+
+/** quantizeWith on worker threads, a share of the rows each. The values must not change until it resolves. */
 export async function quantizeAsyncWith(
   native: Native,
   type: TensorType,
@@ -48,7 +52,14 @@ export async function quantizeAsyncWith(
 ): Promise<Uint8Array> {
   const rows = checkPacking('quantizeAsync', type, values, columns);
   const packed = new Uint8Array(packedBytes(type, values.length));
-  await onWorker(native.ggml.quantize_chunk, TENSOR_TYPES[type].id, values, packed, 0, rows, columns, null);
+  const share = Math.max(Math.ceil(rows / availableParallelism()), Math.ceil(SMALLEST_SHARE / columns));
+  const shares: Promise<unknown>[] = [];
+  for (let row = 0; row < rows; row += share) {
+    const count = Math.min(share, rows - row);
+    const { id } = TENSOR_TYPES[type];
+    shares.push(onWorker(native.ggml.quantize_chunk, id, values, packed, row * columns, count, columns, null));
+  }
+  await Promise.all(shares);
   return packed;
 }
 

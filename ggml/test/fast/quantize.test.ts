@@ -197,3 +197,11 @@ test('row numbers outside of their table are refused when they are set or used',
   graph.free();
   context.free();
 });
+
+test.each(['q8_0', 'q4_K', 'bf16'] as const)(
+  'packs %s in shares on several threads into the same bytes',
+  async (type) => {
+    const values = Float32Array.from({ length: 1031 * 768 }, (_, i) => Math.sin(i * i)); // a prime number of rows
+    expect(await ggml.quantizeAsync(type, values, 768)).toEqual(ggml.quantize(type, values, 768));
+  },
+);
