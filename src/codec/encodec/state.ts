@@ -13,6 +13,9 @@ export interface StateLayout {
   readonly length: number;
 }
 
+/** Elements, 256 bytes: Vulkan multiplies nothing that begins elsewhere, and its drivers ask for no more. */
+const ALIGNMENT = 64;
+
 /** The left context of each convolution, and hidden and cell state (`.h0`, `.c0`, ..) of each LSTM layer. */
 export function stateLayout(layers: readonly Layer[]): StateLayout {
   const slots = new Map<string, StateSlot>();
@@ -20,7 +23,7 @@ export function stateLayout(layers: readonly Layer[]): StateLayout {
   const add = (name: string, channels: number, columns: number): void => {
     if (columns === 0) return;
     slots.set(name, { offset: length, ne: [channels, columns] });
-    length += channels * columns;
+    length += Math.ceil((channels * columns) / ALIGNMENT) * ALIGNMENT;
   };
   const addConvolution = (layer: Convolution) => add(layer.name, layer.inputs, contextOf(layer));
   for (const layer of layers) {
