@@ -128,36 +128,4 @@ static std::array<at::Tensor, 3> attendBackward(const std::vector<at::Tensor>& s
   return {forQ.to(q.scalar_type()), forK, forV};
 }
 
-struct CausalAttention : torch::autograd::Function<CausalAttention> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
-                            const at::Tensor& value, double rate, int64_t seed) {
-    const auto flat = [](const at::Tensor& x) { return x.reshape({-1, x.size(-2), x.size(-1)}).contiguous(); };
-    const at::Tensor q = flat(query), k = flat(key), v = flat(value);
-    const auto [output, logSums] = attend(q, k, v, maskOf(seed, rate));
-    context->save_for_backward({q, k, v, output, logSums});
-    context->saved_data["rate"] = rate;
-    context->saved_data["seed"] = seed;
-    return output.view(query.sizes());
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
-    const auto saved = context->get_saved_variables();
-    const Mask mask = maskOf(context->saved_data["seed"].toInt(), context->saved_data["rate"].toDouble());
-    const at::Tensor given = gradients[0].reshape(saved[0].sizes()).contiguous();
-    const auto result = attendBackward(saved, given, mask);
-    const auto sizes = gradients[0].sizes();
-    return {result[0].view(sizes), result[1].view(sizes), result[2].view(sizes), at::Tensor(), at::Tensor()};
-  }
-};
-
-// q, k, v [B, H, S, E] -> [B, H, S, E]
-static at::Tensor causalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double rate) {
-  checkRate(rate);
-  const auto type = q.scalar_type();
-  TORCH_CHECK(q.is_cpu() && q.dim() == 4 && k.sizes() == q.sizes() && v.sizes() == q.sizes() && k.scalar_type() == type &&
-                  v.scalar_type() == type && (type == at::kFloat || type == at::kBFloat16),
-              "expected three tensors [B, H, S, E] of one shape on the CPU, all float32 or all bfloat16");
-  return CausalAttention::apply(q, k, v, rate, drawSeed());
-}
-
 }  // namespace sled

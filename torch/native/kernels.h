@@ -2,7 +2,7 @@
 #pragma once
 #include <torch/library.h>
 
-#include "attention.h"
+#include "causal-attention.h"
 #include "elementwise.h"
 
 TORCH_LIBRARY(sled, library) {

@@ -26,11 +26,14 @@ SLED_INLINE uint64_t rowKey(uint64_t seed, int64_t row) {
   return z ^ (z >> 31);
 }
 
-SLED_INLINE uint32_t randomBits(uint64_t key, uint32_t place) {
-  uint32_t x = place * 0x9e3779b9u + static_cast<uint32_t>(key);
+SLED_INLINE uint32_t randomBits(uint32_t keyLow, uint32_t keyHigh, uint32_t place) {
+  uint32_t x = place * 0x9e3779b9u + keyLow;
   x = (x ^ (x >> 16)) * 0x21f0aaadu;
-  x = ((x ^ (x >> 15)) + static_cast<uint32_t>(key >> 32)) * 0x735a2d97u;
+  x = ((x ^ (x >> 15)) + keyHigh) * 0x735a2d97u;
   return x ^ (x >> 15);
+}
+SLED_INLINE uint32_t randomBits(uint64_t key, uint32_t place) {
+  return randomBits(static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32), place);
 }
 
 // Bits from here on keep an element: so many of 2^32 that the share of those below is `rate`.

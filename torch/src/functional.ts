@@ -91,11 +91,9 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
 
 /**
  * q, k and v [B, H, S, D] -> [B, H, S, D]: every position attends to itself and those before it, with dropout on the
- * attention weights, which are not stored. float32 and bfloat16 on the CPU.
+ * attention weights, which are not stored. On the CPU with dropout: float32 or bfloat16.
  */
 export function causalAttention(q: Tensor, k: Tensor, v: Tensor, dropoutRate = 0): Tensor {
-  // libtorch's own kernel of this kind takes no dropout.
-  if (dropoutRate === 0) return scaledDotProductAttention(q, k, v, { isCausal: true });
   return causalAttentionOp(q, k, v, dropoutRate);
 }
 

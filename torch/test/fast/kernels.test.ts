@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as torch from '../torch.js';
-import { causalAttention, dropout, eye, manualSeed, ones, op, randn, scope, setNumThreads, tensor, type Tensor } from '../torch.js'; // prettier-ignore
+import { causalAttention, dropout, eye, manualSeed, ones, op, randn, scaledDotProductAttention, scope, setNumThreads, tensor, type Tensor } from '../torch.js'; // prettier-ignore
 
-const own = op('sled::causal_attention');
 const stochasticRound = op('sled::stochastic_round_');
 const difference = (a: Tensor, b: Tensor) => a.to('float32').sub(b.to('float32')).abs().max().item();
 
@@ -46,6 +45,9 @@ describe('dropout', () => {
   });
 });
 
+// Less than one of 2^32: without a rate, libtorch's kernel would be compared with itself.
+const DROPS_NOTHING = 1e-12;
+
 describe('causal attention', () => {
   const inputs = (shape: number[], dtype: 'float32' | 'bfloat16') => {
     manualSeed(3);
@@ -61,14 +63,48 @@ describe('causal attention', () => {
     ['float32', 1e-5],
     ['bfloat16', 0.06], // half a thousandth of weights of up to one, and of their gradients
   ] as const)("equals libtorch's without dropout, and so do its gradients, %s", (dtype, tolerance) => {
-    for (const S of [1, 7, 128, 300]) {
-      const [ours, theirs] = [inputs([2, 3, S, 16], dtype), inputs([2, 3, S, 16], dtype)];
-      const out = own(...ours, 0) as Tensor;
-      const expected = causalAttention(theirs[0], theirs[1], theirs[2]);
-      expect(difference(out, expected), `${S} positions`).toBeLessThan(tolerance);
-      const [a, b] = [gradients(ours, out), gradients(theirs, expected)];
-      a.forEach((x, i) => expect(difference(x, b[i]), `gradient ${i} of ${S} positions`).toBeLessThan(tolerance));
-    }
+    for (const S of [1, 7, 63, 64, 128, 300])
+      for (const E of [16, 32, 64, 96]) {
+        // 16 goes block by block, multiples of 32 in bfloat16 head by head.
+        const [ours, theirs] = [inputs([2, 3, S, E], dtype), inputs([2, 3, S, E], dtype)];
+        const out = causalAttention(ours[0], ours[1], ours[2], DROPS_NOTHING);
+        const expected = scaledDotProductAttention(theirs[0], theirs[1], theirs[2], { isCausal: true });
+        const title = `${S} positions, heads of ${E}`;
+        expect(difference(out, expected), title).toBeLessThan(tolerance);
+        const [a, b] = [gradients(ours, out), gradients(theirs, expected)];
+        a.forEach((x, i) => expect(difference(x, b[i]), `gradient ${i} of ${title}`).toBeLessThan(tolerance));
+      }
+  });
+
+  it('takes heads that lie apart in memory, and computes the same on any number of threads', () => {
+    const run = (threads: number, apart: boolean) => {
+      setNumThreads(threads);
+      manualSeed(9);
+      const joined = randn([2, 100, 3, 5, 32]).to('bfloat16').requiresGrad_(); // [B, S, 3, H, E]
+      const parts = [0, 1, 2].map((i) => joined.select(2, i).transpose(1, 2));
+      const [q, k, v] = apart ? parts : parts.map((x) => x.contiguous());
+      const out = causalAttention(q, k, v, 0.1);
+      out.backward(randn([2, 100, 5, 32]).to('bfloat16').transpose(1, 2));
+      return [out.contiguous(), joined.grad!];
+    };
+    const expected = run(1, false);
+    for (const [threads, apart] of [
+      [1, true],
+      [2, true],
+      [3, false],
+    ] as const)
+      // prettier-ignore
+      run(threads, apart).forEach((x, i) => expect(difference(x, expected[i])).toBe(0));
+  });
+
+  it('drops alike head by head and block by block', () => {
+    const results = (['bfloat16', 'float32'] as const).map((dtype) => {
+      const q = inputs([2, 3, 150, 32], 'bfloat16').map((x) => x.detach().to(dtype).requiresGrad_());
+      manualSeed(6);
+      const out = causalAttention(q[0], q[1], q[2], 0.3);
+      return [out, ...gradients(q, out)];
+    });
+    results[0].forEach((x, i) => expect(difference(x, results[1][i]), `tensor ${i}`).toBeLessThan(0.06));
   });
 
   it('drops attention weights, and has the gradients of what it dropped', () => {
