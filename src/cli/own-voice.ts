@@ -49,8 +49,8 @@ export async function runOwnVoice(world: World, recordings: string, flags: Parti
   mkdirSync(work, { recursive: true });
   const split = await splitManifest(world, recordings, work);
   const stages: Stages = { from, out, work, codec: flags.codec ?? join(from, 'codec'), ...split };
-  const text = (await readConfig(from)).text;
-  await prepareLatents(world, stages, text, flags);
+  const base = await readConfig(from);
+  await prepareLatents(world, stages, base, flags);
   const configs = await configsOf(stages, flags);
   const recipe = await codecRecipe(stages, flags);
   const data = { data: join(work, 'latents', 'train'), heldOut: join(work, 'latents', 'held-out') };
@@ -65,19 +65,21 @@ export async function runOwnVoice(world: World, recordings: string, flags: Parti
   const { ownVoiceCard } = await import('../train/own-voice.js');
   const command = `sled-tts train --from ${basename(from)} ${basename(resolve(recordings))}`;
   const facts = { from: basename(from), utterances: split.lines, heldOut: split.heldOut, hours: split.seconds / 3600, steps: step, command }; // prettier-ignore
-  const vocabulary = text === 'bpe' ? from : undefined;
+  const vocabulary = base.text === 'bpe' ? from : undefined;
   const best = join(training.out, 'best');
   writeVoice(out, { checkpoint: existsSync(best) ? best : checkpoint, codec, vocabulary, card: ownVoiceCard(facts) });
   if (!flags.quiet) world.stdout.write(`${step} steps of ${configs.training.steps}: ${out}\n`);
 }
 
-/** Brings the recordings to one loudness and rate, and computes their latents. */
+/** Brings the recordings to one loudness and rate, aligns them with their texts, and computes their latents. */
 async function prepareLatents(
   world: World,
-  { work, from, codec, lines, heldOut }: Stages,
-  text: SledConfig['text'],
+  stages: Stages,
+  base: SledConfig,
   { threads, quiet }: Partial<TrainFlags>,
 ): Promise<void> {
+  const { work, from, codec, lines, heldOut } = stages;
+  const { text } = base;
   const { levelRecordings } = await import('../data/level-recordings.js');
   const { openCodec } = await import('../codec/index.js');
   const { VOICE_LOUDNESS } = await import('../train/own-voice.js');
@@ -99,9 +101,32 @@ async function prepareLatents(
   } finally {
     bar.stop();
   }
+  const isAligned = guidesAttention(base);
+  if (isAligned) await alignTexts(world, stages, quiet);
   const vocabulary = text === 'bpe' ? from : undefined;
   for (const part of ['train', 'held-out'])
-    await runPrepare(world, [join(work, 'levelled', `${part}.jsonl`)], { out: join(work, 'latents', part), codec, text, vocabulary, rank: 0, ranks: 1, threads, quiet }); // prettier-ignore
+    await runPrepare(world, [join(work, isAligned && part === 'train' ? 'aligned' : 'levelled', `${part}.jsonl`)], { out: join(work, 'latents', part), codec, text, vocabulary, rank: 0, ranks: 1, threads, quiet }); // prettier-ignore
+}
+
+/** Whether the voice has heads that were taught which phoneme sounds, and so can be taught further. */
+const guidesAttention = ({ text, alignmentHeads }: SledConfig) => text === 'phonemes-en' && alignmentHeads.length > 0;
+
+/** Finds when each phoneme of the recordings sounds. */
+async function alignTexts(world: World, { work, lines }: Stages, quiet: boolean | undefined): Promise<void> {
+  const { alignRecordings } = await import('../data/align-recordings.js');
+  const { phonemeTokens } = await import('../text/phonemes.js');
+  const bar = new WorkBar(world.stderr, { total: lines, quiet });
+  try {
+    await alignRecordings({
+      manifest: join(work, 'levelled', 'train.jsonl'),
+      out: join(work, 'aligned', 'train.jsonl'),
+      phonemesOf: phonemeTokens,
+      signal: world.signal,
+      onProgress: (done) => bar.update(done, `${done} recordings aligned with their texts`),
+    });
+  } finally {
+    bar.stop();
+  }
 }
 
 /** How the codec's decoder is fine-tuned; undefined where the codec is none of ours. */
@@ -180,7 +205,8 @@ async function readConfig(from: string) {
 
 async function configsOf({ from, seconds }: Stages, { steps, seed }: Partial<TrainFlags>): Promise<TrainingConfigs> {
   const { ownVoiceModel, ownVoiceRecipe } = await import('../train/own-voice.js');
-  const recipe = ownVoiceRecipe(seconds);
+  const base = await readConfig(from);
+  const recipe = ownVoiceRecipe(seconds, guidesAttention(base) ? base.alignmentHeads : []);
   const length = steps ?? recipe.steps;
   const shorter = {
     steps: length,
@@ -188,7 +214,7 @@ async function configsOf({ from, seconds }: Stages, { steps, seed }: Partial<Tra
     decaySteps: Math.ceil(length / 2),
   };
   return {
-    model: ownVoiceModel(await readConfig(from)),
+    model: ownVoiceModel(base),
     training: { ...recipe, ...shorter, seed: seed ?? recipe.seed },
   };
 }

@@ -11,14 +11,16 @@ const EPOCHS = 4;
 const MIN_STEPS = 200;
 const MAX_STEPS = 4000;
 const SECONDS_PER_BATCH = 32;
+/** As the shipped voice was trained (configs/first-voice.json). */
+const ALIGNMENT_WEIGHT = 0.2;
 
 /**
- * How a finished voice is moved to other recordings: at the rates that it was trained with, for a tenth of the steps, without
- * guided attention (nobody says when each phoneme sounds), with averaged weights. Lower rates learn the same more
- * slowly (docs/log.md).
+ * How a finished voice is moved to other recordings: at the rates that it was trained with, for a tenth of the steps, its
+ * attention guided as then, with averaged weights. Lower rates learn the same more slowly (docs/log.md).
  * @param seconds of speech to train on
+ * @param guidedHeads the voice's heads that were taught which phoneme sounds
  */
-export function ownVoiceRecipe(seconds: number): TrainingConfig {
+export function ownVoiceRecipe(seconds: number, guidedHeads: SledConfig['alignmentHeads']): TrainingConfig {
   const heard = Math.round((EPOCHS * seconds) / SECONDS_PER_BATCH / 100) * 100;
   const steps = Math.min(MAX_STEPS, Math.max(MIN_STEPS, heard));
   return {
@@ -34,8 +36,8 @@ export function ownVoiceRecipe(seconds: number): TrainingConfig {
     emaDecay: 0.99,
     latentNoise: 0.1,
     endPositiveWeight: 3,
-    alignmentWeight: 0,
-    guidedHeads: [],
+    alignmentWeight: guidedHeads.length > 0 ? ALIGNMENT_WEIGHT : 0,
+    guidedHeads: guidedHeads.map(([layer, head]) => [layer, head]),
   };
 }
 

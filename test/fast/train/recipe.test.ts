@@ -106,11 +106,16 @@ test("a voice of one's own holds the same sentence on one side, at least one of 
 });
 
 test("a voice of one's own hears an hour four times, at the rates of a new voice, and its codec once", () => {
-  const [short, hour] = [ownVoiceRecipe(60), ownVoiceRecipe(3600)];
+  const heads = [
+    [2, 0],
+    [4, 0],
+  ] as const;
+  const [short, hour] = [ownVoiceRecipe(60, []), ownVoiceRecipe(3600, heads)];
   expect([short.steps, hour.steps]).toEqual([200, 500]);
   const fresh = readJson('configs/first-voice.json').training;
   expect(hour.learningRate).toBe(fresh.learningRate);
   expect(hour.matrixLearningRate).toBe(fresh.matrixLearningRate);
-  expect(hour.alignmentWeight).toBe(0); // nobody says when each phoneme sounds
+  expect([hour.alignmentWeight, hour.guidedHeads]).toEqual([fresh.alignmentWeight, heads]);
+  expect([short.alignmentWeight, short.guidedHeads]).toEqual([0, []]);
   expect([60, 2400, 36_000].map((seconds) => ownVoiceCodec(seconds).steps)).toEqual([200, 300, 400]);
 });

@@ -91,7 +91,7 @@ function tinyConfigs(): void {
 const forHere = (command: string) =>
   command
     .replace('npx sled-tts', `node ${join(repository, 'dist/cli/main.js')}`)
-    .replace('train --from voices', 'train --steps 3 --threads 1 --from voices')
+    .replace('train --from voices', 'train --steps 3 --threads 1 --log-every 1 --from voices')
     .replace(/(say|stream) --model/, '$1 --max-frames 30 --model');
 const shell = (command: string) =>
   execFileSync('bash', ['-c', `${command} 2>&1`], { cwd: folder, encoding: 'utf8', env: { ...process.env, OMP_NUM_THREADS: '1' } }); // prettier-ignore
@@ -109,8 +109,9 @@ function expectSpeech(name: string, hopLength: number): void {
 describe('docs/training.md', () => {
   it.each(commands)('runs: %s', (command) => {
     const output = shell(forHere(command));
-    if (command.includes('--from voices'))
-      expect(output).toMatch(/11 utterances, .* 3 steps and 3 of the codec, less than a minute/);
+    if (!command.includes('--from voices')) return;
+    expect(output).toMatch(/11 utterances, .* 3 steps and 3 of the codec, less than a minute/);
+    expect(output).toMatch(/^step +3 .* alignment \d/m);
   });
 
   it('prepared what the manifests hold, from hour-long recordings or not', () => {
@@ -137,6 +138,15 @@ describe('docs/training.md', () => {
     expectSpeech('here.wav', hopLength);
   });
 
+  it("guided the attention of the voice of one's own by when each phoneme of the recordings sounds", () => {
+    const shards = openShards(at('my-recordings-voice/work/latents/train'));
+    const { tokens, frames, spoken } = shards.sample(0);
+    expect(spoken?.length).toBe(2 * frames);
+    expect(spoken?.at(-1)).toBe(tokens.length - 1); // the last token but </s>
+    const { training } = JSON.parse(readFileSync(at('my-recordings-voice/work/run/best/state.json'), 'utf8'));
+    expect(training).toMatchObject({ alignmentWeight: 0.2, guidedHeads: [[2, 0], [4, 0]] }); // prettier-ignore
+  });
+
   it("the voice of one's own speaks through its own codec", () => {
     expectSpeech('hello.wav', 960);
   });
@@ -148,7 +158,7 @@ describe('docs/training.md', () => {
 
   it('trains a voice with two processes, and goes on with one', () => {
     const train = 'npx sled-tts train --from run/voice my-recordings --out both';
-    const together = shell(forHere(`${train} --steps 3 --processes 2`));
+    const together = shell(forHere(`${train} --steps 3 --processes 2`)); // from a voice without guided heads
     expect(together).toMatch(/11 utterances, .* 3 steps, less than a minute/);
     expect(together.match(/3 steps of 3.*/g)).toEqual(['3 steps of 3: both']);
     expect(shell(forHere(`${train} --steps 4`))).toMatch(/^4 steps of 4: both/m);
