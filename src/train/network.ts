@@ -5,7 +5,8 @@
  * M predicted frames of the batch, D latent, W head width, N noise.
  */
 import {
-  arange, cat, causalAttention, dropout, embedding, layerNorm, linear, noGrad, rmsNorm, where, type Tensor,
+  arange, cat, causalAttention, dropout, embedding, gatedAdd, layerNorm, linear, modulatedNorm, noGrad, normSilu, rmsNorm,
+  rmsNormed, rotateHeads, swiglu, where, type Tensor,
 } from '@sled-tts/torch'; // prettier-ignore
 import type { SledConfig } from '../model/config.js';
 import { ParameterScope, type Parameters } from './parameters.js';
@@ -15,9 +16,8 @@ const NORM_EPS = 1e-6; // every LayerNorm of the model; the trunk's RMSNorm take
 const affine = (x: Tensor, at: ParameterScope) => linear(x, at.tensor('weight'), at.tensor('bias'));
 const norm = (x: Tensor, at: ParameterScope) =>
   layerNorm(x, [x.shape[x.shape.length - 1]], at.tensor('weight'), at.tensor('bias'), NORM_EPS);
-const plainNorm = (x: Tensor) => layerNorm(x, [x.shape[x.shape.length - 1]], undefined, undefined, NORM_EPS);
 
-/** Rotary position tables: cos and sin, each [S, E], in rotate-half order. */
+/** Rotary position tables: cos and sin, each [S, E / 2]. */
 export interface Rotary {
   cos: Tensor;
   sin: Tensor;
@@ -28,15 +28,8 @@ export function rotaryTables(positions: number, headSize: number, theta: number)
   return noGrad(() => {
     const exponents = arange(0, headSize / 2, 1, { dtype: 'float32' }).mul(-(2 / headSize) * Math.log(theta));
     const angles = arange(0, positions, 1, { dtype: 'float32' }).unsqueeze(1).mul(exponents.exp().unsqueeze(0)); // [S, E / 2]
-    const both = cat([angles, angles], 1);
-    return { cos: both.cos(), sin: both.sin() };
+    return { cos: angles.cos(), sin: angles.sin() };
   });
-}
-
-/** x * cos + rotateHalf(x) * sin. x [B, H, S, E] */
-function rotate(x: Tensor, { cos, sin }: Rotary): Tensor {
-  const [left, right] = x.chunk(2, -1);
-  return x.mul(cos.to(x.dtype)).add(cat([right.neg(), left], -1).mul(sin.to(x.dtype)));
 }
 
 /** Queries and keys of one head after rotation, each [B, S, E]: what an alignment loss looks at. */
@@ -63,7 +56,7 @@ export class DecoderLayer {
   }
 
   private rms(x: Tensor, name: string): Tensor {
-    return rmsNorm(x, [this.config.width], this.params.at(name).tensor('weight'), this.config.normEps);
+    return rmsNormed(x, this.params.at(name).tensor('weight'), this.config.normEps);
   }
 
   private attention(x: Tensor, rotary: Rotary, training: boolean, watch?: (q: Tensor, k: Tensor) => void): Tensor {
@@ -73,11 +66,7 @@ export class DecoderLayer {
       ['query', 'key', 'value'].map((name) => at.at(name).tensor('weight')),
       0,
     ); // [3C, C]
-    const parts = linear(x, weight)
-      .view(B, S, 3, this.heads, C / this.heads)
-      .permute(2, 0, 3, 1, 4); // [3, B, H, S, E]
-    const [query, key, value] = [parts.select(0, 0), parts.select(0, 1), parts.select(0, 2)];
-    const [q, k] = [rotate(query, rotary), rotate(key, rotary)];
+    const [q, k, value] = rotateHeads(linear(x, weight), rotary.cos, rotary.sin, this.heads); // [B, H, S, E]
     watch?.(q, k);
     const attended = causalAttention(q, k, value, training ? this.config.attentionDropout : 0);
     return linear(attended.transpose(1, 2).reshape(B, S, C), at.at('output').tensor('weight'));
@@ -87,8 +76,7 @@ export class DecoderLayer {
   private feedForward(x: Tensor, training: boolean): Tensor {
     const at = this.params.at('feedForward');
     const weight = cat([at.at('gate').tensor('weight'), at.at('up').tensor('weight')], 0); // [2F, C]
-    const [gate, up] = linear(x, weight).chunk(2, -1);
-    const hidden = dropout(gate.silu().mul(up), this.config.activationDropout, training);
+    const hidden = dropout(swiglu(linear(x, weight)), this.config.activationDropout, training);
     return linear(hidden, at.at('down').tensor('weight'));
   }
 }
@@ -114,12 +102,14 @@ export class EnergyHead {
     const y = affine(noise, this.params.at('noiseProjection'));
     let x = condition;
     for (const block of this.blocks) {
-      const [shift, scale, gate] = affine(norm(y, block.at('noiseNorm')).silu(), block.at('modulation')).chunk(3, -1);
-      const h = plainNorm(x).mul(scale.add(1)).add(shift); // LN(x) * (1 + scale) + shift
-      x = x.add(gate.mul(affine(affine(h, block.at('first')).silu(), block.at('second'))));
+      const at = block.at('noiseNorm');
+      const signal = normSilu(y, at.tensor('weight'), at.tensor('bias'), NORM_EPS);
+      const [shift, scale, gate] = affine(signal, block.at('modulation')).chunk(3, -1);
+      const h = affine(modulatedNorm(x, shift, scale, NORM_EPS), block.at('first'));
+      x = gatedAdd(x, gate, affine(h.silu(), block.at('second')));
     }
     const [shift, scale] = affine(y.silu(), this.params.at('outputModulation')).chunk(2, -1);
-    return affine(plainNorm(x).mul(scale.add(1)).add(shift), this.params.at('output'));
+    return affine(modulatedNorm(x, shift, scale, NORM_EPS), this.params.at('output'));
   }
 }
 

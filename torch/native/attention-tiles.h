@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 
 #include "elementwise.h"
+#include "lines.h"
 #include "tiles.h"
 
 namespace sled {
@@ -14,7 +15,8 @@ constexpr int64_t kQueryRows = 32;  // whose scores are held at once
 inline int64_t paddedTo(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 // scores [n] -> dropped weights, of which the first `valid` count. Returns log sum exp of the scaled scores.
-SLED_LANES float softmaxTo(float* scores, uint16_t* weights, int64_t n, int64_t valid, float scale, uint64_t key, Mask mask) {
+SLED_LANES float softmaxTo(float* scores, uint16_t* weights, int64_t n, int64_t valid, float scale, uint64_t key,
+                           Mask mask) {
   float most = scores[0], sum = 0;
 #pragma omp simd reduction(max : most)
   for (int64_t j = 0; j < valid; j++) most = larger(most, scores[j]);
@@ -24,10 +26,6 @@ SLED_LANES float softmaxTo(float* scores, uint16_t* weights, int64_t n, int64_t 
   for (int64_t j = 0; j < valid; j++) store(weights[j], scores[j] * keptOr0(key, j, mask.from, kept));
   for (int64_t j = valid; j < n; j++) weights[j] = 0;
   return most * scale + std::log(sum);
-}
-
-SLED_LANES void roundTo(const float* from, uint16_t* to, int64_t n) {
-  for (int64_t i = 0; i < n; i++) store(to[i], from[i]);
 }
 
 SLED_LANES float dotRow(const uint16_t* a, const uint16_t* b, int64_t n) {
@@ -143,7 +141,8 @@ static QueryStates statesOf(const HeadInputs& inputs, const AttentionShape& shap
 static void storeColumns(const float* columns, const AttentionShape& shape, uint16_t* out) {
   for (int64_t first = 0; first < shape.S; first += kTile)
     for (int64_t e = 0; e < shape.E; e++)
-      for (int64_t i = first; i < std::min(first + kTile, shape.S); i++) store(out[i * shape.E + e], columns[e * shape.P + i]);
+      for (int64_t i = first; i < std::min(first + kTile, shape.S); i++)
+        store(out[i * shape.E + e], columns[e * shape.P + i]);
 }
 
 /// A head's rows as its gradient's products take them, and room for what is between those. Scores stand with keys as rows,

@@ -29,9 +29,6 @@ inline Mask maskOf(int64_t seed, double rate) {
   return {static_cast<uint64_t>(seed), keepFrom(rate), static_cast<float>(1 / (1 - rate))};
 }
 
-// x or 0, without a branch, which a vector has not.
-SLED_INLINE float onlyIf(bool condition, float x) { return floatOf(bitsOf(x) & -static_cast<uint32_t>(condition)); }
-
 // `kept` or 0, as the bits at this place decide.
 SLED_INLINE float keptOr0(uint64_t key, int64_t place, uint32_t from, float kept) {
   return onlyIf(randomBits(key, static_cast<uint32_t>(place)) >= from, kept);

@@ -79,6 +79,17 @@ SLED_INLINE float expOf(float x) {
   return (p * rest * rest + rest + 1.0f) * floatOf(exponent);
 }
 
+// x or 0, without a branch, which a vector has not.
+SLED_INLINE float onlyIf(bool condition, float x) { return floatOf(bitsOf(x) & -static_cast<uint32_t>(condition)); }
+
+// 1 / (1 + e^-x), without overflow.
+SLED_INLINE float sigmoidOf(float x) {
+  const float e = expOf(floatOf(bitsOf(x) | 0x80000000u));  // of -|x|
+  // 1 / (1 + e), or e / (1 + e) where x < 0
+  const auto negative = static_cast<uint32_t>(static_cast<int32_t>(bitsOf(x)) >> 31);
+  return floatOf((bitsOf(e) & negative) | (bitsOf(1.0f) & ~negative)) / (1.0f + e);
+}
+
 // Calls work(data) with a tensor's elements as the loops take them, float or bfloat16 as uint16_t.
 template <class Work>
 void withLanes(const at::Tensor& tensor, const Work& work) {

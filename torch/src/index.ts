@@ -2,6 +2,7 @@ export * from './create.js';
 export type { DType } from './dtype.js';
 export { op, operatorNames, type Argument, type Operator } from './dispatch.js';
 export * from './functional.js';
+export * from './fused.js';
 export { ProcessGroup, type GradientSum, type GroupOptions } from './group.js';
 export * as init from './init.js';
 export { keep, liveTensors, scope } from './memory.js';
