@@ -111,7 +111,8 @@ function largeProduct(threads, type) {
   const ggml = openGgml();
   const backend = ggml.backend('cpu', { threads });
   const context = ggml.context();
-  const [w, x] = [context.input(type, [inputs, outputs]), context.input('f32', [inputs, columns])];
+  const [w, x] = [context.tensor(type, [inputs, outputs]), context.input('f32', [inputs, columns])];
+  context.allocate(backend, { interleave: true });
   const graph = context.graph();
   graph.expand(context.ops.mulMat(w, x).output());
   graph.allocate(backend);

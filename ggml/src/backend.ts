@@ -1,6 +1,7 @@
 import koffi from 'koffi';
-import { BufferType } from './buffer.js';
+import { BufferType, RowsBufferType } from './buffer.js';
 import { GgmlError } from './errors.js';
+import { Kernels } from './kernels.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 
@@ -64,8 +65,10 @@ export const graphComputations = (): number => computations;
 export class Backend extends NativeOwner {
   readonly name: string;
   readonly defaultBufferType: BufferType;
-  /** Memory kinds that make products faster for the types that they support, best first (CPU_REPACK, AMX, ...). */
+  /** Memory kinds that make products faster for the types that they support, best first (CPU_ROWS, CPU_REPACK, ...). */
   readonly extraBufferTypes: readonly BufferType[];
+  /** Our own, on a CPU that they are made for. */
+  readonly kernels: Kernels | undefined;
   readonly #setThreads: ((backend: Pointer, threads: number) => void) | undefined;
   readonly #setAbort: ((backend: Pointer, callback: Pointer | null, data: Pointer | null) => void) | undefined;
   readonly #abortFlag: Pointer | undefined;
@@ -99,9 +102,12 @@ export class Backend extends NativeOwner {
       'ggml_backend_dev_get_extra_bufts',
       GET_EXTRA_BUFFER_TYPES,
     );
-    this.extraBufferTypes = pointersAt(extra?.(devicePointer)).map(
+    const interleaving = pointersAt(extra?.(devicePointer)).map(
       (type) => new BufferType(native, type, devicePointer, true),
     );
+    this.kernels = device.kind === 'cpu' ? Kernels.of(native) : undefined;
+    const rows = this.kernels && new RowsBufferType(native, plain, devicePointer, this.kernels);
+    this.extraBufferTypes = rows ? [rows, ...interleaving] : interleaving;
   }
 
   /** True when a running computation can be stopped by an AbortSignal before it ends. */

@@ -16,10 +16,10 @@ const MAX_CHUNK_TENSORS = 4096;
 
 export interface AllocateOptions {
   /**
-   * True puts matrices that the backend can interleave (CPU_REPACK: faster products) there, and the rest
-   * into plain memory. Such weights are for mulMat's first operand only, and cannot be read back.
+   * True puts matrices that the backend can interleave (CPU_ROWS, CPU_REPACK: faster products) there, and the rest
+   * into plain memory; a function says which to try. Such weights are for mulMat's first operand only, and cannot be read back.
    */
-  readonly interleave?: boolean;
+  readonly interleave?: boolean | ((weight: Tensor) => boolean);
   /** False leaves what was in the memory, for weights that are all set right after; zeroing a large buffer takes long. */
   readonly zero?: boolean;
 }
@@ -133,7 +133,8 @@ export class Context extends NativeOwner {
     const groups = new Map<BufferType, Tensor[]>();
     for (const tensor of this.#tensors) {
       if (tensor.op !== 'none' || tensor.isInput || tensor.storage) continue;
-      const type = interleave ? placeFor(backend, tensor) : backend.defaultBufferType;
+      const wanted = typeof interleave === 'function' ? interleave(tensor) : interleave;
+      const type = wanted ? placeFor(backend, tensor) : backend.defaultBufferType;
       const group = groups.get(type);
       if (group) group.push(tensor);
       else groups.set(type, [tensor]);

@@ -123,6 +123,7 @@ export class Graph extends NativeOwner implements TensorStorage {
       const sources = tensor.sources.map((source) => source.describe()).join(', ');
       throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
     }
+    backend.kernels?.takeOver(tensor);
   }
 
   #build(backend: Backend): void {
@@ -200,10 +201,12 @@ function checkInterleaved(tensor: Tensor): void {
           'allocate it without interleave',
       );
     }
+    // ggml's interleaved kernels take columns for neighbours; ours read them where they are.
     const [, x] = tensor.sources;
-    if (x.ne[3] !== 1) {
+    const isRead = x.ne[3] === 1 && x.type === 'f32' && (source.root.storage.layout ?? x.isContiguous);
+    if (!isRead) {
       throw new ShapeError(
-        `allocate: expected x [K, M, L] for mulMat with the interleaved ${source.describe()}, got ${x.describe()}`,
+        `allocate: expected contiguous x f32 [K, M, L] for mulMat with the interleaved ${source.describe()}, got ${x.describe()}`,
       );
     }
   });

@@ -84,6 +84,7 @@ export const BASE = {
   mul: binary,
   div: binary,
   mul_mat: binary,
+  custom_4d: ['ptr', 'ptr', 'int', 'int64', 'int64', 'int64', 'int64', 'memory', 'int', 'ptr', 'int', 'ptr'],
   scale_bias: ['ptr', 'ptr', 'ptr', 'float', 'float'],
   clamp: ['ptr', 'ptr', 'ptr', 'float', 'float'],
   repeat_4d: ['ptr', 'ptr', 'ptr', 'int64', 'int64', 'int64', 'int64'],
@@ -191,10 +192,19 @@ export const REGISTRY = {
   backend_dev_get: ['ptr', 'size'],
 } as const satisfies Record<string, Signature>;
 
-/** The C library's file mapping. */
+/** Our own library, native/*.c: names without `sled_kernels_`. */
+export const KERNELS = {
+  supported: ['int'],
+  product_fits: ['int', 'int', 'int64', 'int64'],
+  pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
+  attention_fits: ['int', 'int64', 'int64', 'int64'],
+} as const satisfies Record<string, Signature>;
+
+/** Of the C library: file mapping, and what the system is told of memory. */
 export const MAPPING = {
   mmap: ['ptr', 'ptr', 'size', 'int', 'int', 'int', 'int64'],
   munmap: ['int', 'ptr', 'size'],
+  madvise: ['int', 'ptr', 'size', 'int'],
 } as const satisfies Record<string, Signature>;
 
 /** The gguf_* functions of libggml-base, without that prefix. */

@@ -4,16 +4,17 @@ import {
   BASE,
   C_TYPES,
   GGUF,
+  KERNELS,
   MAPPING,
   type NativeFunction,
   type Pointer,
   REGISTRY,
   type Signature,
 } from './native-functions.js';
-import { isMusl, MUSL_ADVICE, type GgmlLibraries } from './platform.js';
+import { findKernels, isMusl, MUSL_ADVICE, type GgmlLibraries } from './platform.js';
 import { watched, type CallWatcher } from './watch.js';
 
-export type { Pointer } from './native-functions.js';
+export type { Memory, Pointer } from './native-functions.js';
 
 type Functions<T extends Record<string, Signature>> = { readonly [K in keyof T]: NativeFunction<T[K]> };
 
@@ -28,12 +29,17 @@ export interface Native {
   readonly symbol: (name: string) => Pointer;
   /** The C library's own; undefined on Windows, which has none of these names. */
   readonly mapping: MappingFunctions | undefined;
+  /** Our own kernels; undefined where they are not compiled or the processor lacks their instructions. */
+  readonly kernels: KernelFunctions | undefined;
   /** Who is told of every synchronous call, see OpenOptions. */
   readonly onCall: CallWatcher | undefined;
 }
 
 /** Files in memory. */
 export type MappingFunctions = Functions<typeof MAPPING>;
+
+/** native/*.c: functions, and the addresses of operations. */
+export type KernelFunctions = Functions<typeof KERNELS> & { readonly product: Pointer; readonly attention: Pointer };
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
@@ -55,6 +61,7 @@ export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Nati
     initContext: bindInit(base, { absent, onCall }),
     symbol: (name: string) => base.symbol(name) as Pointer,
     mapping: process.platform === 'win32' ? undefined : bind(koffi.load(null), '', MAPPING, { absent, onCall }),
+    kernels: openKernels(onCall),
     onCall,
   };
   if (absent.length) {
@@ -73,6 +80,19 @@ function open(file: string): LibraryHandle {
     const reason = isMusl() ? MUSL_ADVICE : (error as Error).message;
     throw new GgmlError(`openGgml: ${file} does not load: ${reason}`, { cause: error });
   }
+}
+
+/** Where there are none, ggml's own do the same, more slowly. */
+function openKernels(onCall: CallWatcher | undefined): KernelFunctions | undefined {
+  const file = findKernels();
+  if (file === undefined) return undefined;
+  const library = open(file);
+  const absent: string[] = [];
+  const functions = bind(library, 'sled_kernels_', KERNELS, { absent, onCall });
+  if (absent.length) throw new GgmlError(`openGgml: ${file} is of another version, without ${absent.join(', ')}`);
+  if (!functions.supported()) return undefined;
+  const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
+  return { ...functions, product: address('product'), attention: address('attention') };
 }
 
 interface Binding {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { GgmlError } from './errors.js';
 
 const require = createRequire(import.meta.url);
@@ -51,6 +52,16 @@ export function findLibraries(directory?: string): GgmlLibraries {
     if (libraries) return libraries;
   }
   throw new GgmlError(`openGgml: ${missing(packages[packages.length - 1])}`);
+}
+
+/**
+ * The library of our own kernels, which `npm ci` compiles where there is a compiler and the published package holds.
+ * SLED_GGML_KERNELS=off leaves everything to ggml's.
+ */
+export function findKernels(): string | undefined {
+  if (process.env.SLED_GGML_KERNELS === 'off') return undefined;
+  const file = fileURLToPath(new URL(`../build/kernels-${process.platform}-${process.arch}.so`, import.meta.url));
+  return existsSync(file) ? file : undefined;
 }
 
 /** Why the libraries do not load on Alpine and the like. */

@@ -2,7 +2,7 @@ import koffi from 'koffi';
 import type { Context } from './context.js';
 import { GgmlError, ShapeError } from './errors.js';
 import type { NativeOwner } from './lifetime.js';
-import type { Pointer } from './native.js';
+import type { Memory, Pointer } from './native.js';
 import { encodeFor, encodeForAsync, decodeFrom, type TensorData, type TensorValues } from './tensor-data.js';
 import { TENSOR_TYPES, type TensorType } from './tensor-type.js';
 import { onWorker } from './worker.js';
@@ -17,6 +17,15 @@ export interface TensorStorage {
   readonly plain: boolean;
   /** True for weights that lie in a mapped file. */
   readonly readOnly: boolean;
+  readonly layout?: WeightLayout;
+}
+
+/** A layout of our own for weights, which ggml knows nothing of. */
+export interface WeightLayout {
+  /** Writes a whole matrix [K, N] from bytes as ggml stores its type. */
+  pack(weight: Tensor, bytes: Memory): void;
+  /** pack() on a worker thread; `bytes` must not change until it resolves. */
+  packAsync(weight: Tensor, bytes: Memory): Promise<void>;
 }
 
 /** Offset of `ne` in struct ggml_tensor; `nb` follows. openGgml verifies it on a probe. */
@@ -115,7 +124,8 @@ export class Tensor {
     const storage = this.#writable();
     const bytes = encodeFor(this, data, offset);
     const start = this.#startOf(bytes, storage, offset);
-    this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, start, bytes.byteLength);
+    if (storage.layout) storage.layout.pack(this, bytes);
+    else this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, start, bytes.byteLength);
   }
 
   /** set() on a worker thread, for large weights: interleaving takes a while. `data` must not change until it resolves. */
@@ -125,10 +135,17 @@ export class Tensor {
     try {
       const bytes = await encodeForAsync(this, data, offset);
       const start = this.#startOf(bytes, storage, offset);
-      await onWorker(this.context.native.ggml.backend_tensor_set, this.root.pointer, bytes, start, bytes.byteLength);
+      await this.root.write(bytes, start, bytes.byteLength);
     } finally {
       storage.owner.users--;
     }
+  }
+
+  /** Writes bytes of the type on a worker thread. For setAsync() and files, which have checked them. */
+  async write(bytes: Memory, start: number, count: number): Promise<void> {
+    const layout = this.storage?.layout;
+    if (layout) await layout.packAsync(this, bytes);
+    else await onWorker(this.context.native.ggml.backend_tensor_set, this.pointer, bytes, start, count);
   }
 
   /** The byte of `root` that a write begins at. */

@@ -44,16 +44,22 @@ export class GraphCache {
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
   step(sizes: StepSizes): Step {
     const { slot, rows, streams, length, watched } = sizes;
-    if (this.parts.workers.all.length > 1) return this.#split(sizes);
+    if (this.#shares(rows) > 1) return this.#split(sizes);
     const window = this.#window(slot, length);
     const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
     return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched }));
   }
 
+  /** Workers among whom that many rows are shared. */
+  #shares(rows: number): number {
+    const { workers, weights } = this.parts;
+    return Math.min(workers.all.length, Math.ceil(rows / weights.rowsAtOnce));
+  }
+
   #split({ slot, rows, streams, length, watched }: StepSizes): Step {
     const { parts } = this;
     const { workers } = parts;
-    const shares = Math.min(workers.all.length, rows);
+    const shares = this.#shares(rows);
     const trunks = workers.all.slice(0, shares).map((worker, i) => {
       const from = Math.floor((i * rows) / shares);
       const shape = { rows: Math.floor(((i + 1) * rows) / shares) - from, watched };

@@ -52,6 +52,11 @@ export class Weights {
     return found;
   }
 
+  /** Rows of a step that one worker computes in the time of one: the two of guidance, where a weight is unpacked once for both. */
+  get rowsAtOnce(): number {
+    return this.contexts.some(({ tensors }) => tensors.some(({ storage }) => storage?.layout)) ? 2 : 1;
+  }
+
   /** Bytes of all weights. */
   get bytes(): number {
     return this.contexts.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -7,7 +7,6 @@ import { FileMapping } from './file-mapping.js';
 import type { Ggml } from '../ggml.js';
 import type { Native, Pointer } from '../native.js';
 import { TENSOR_TYPES } from '../tensor-type.js';
-import { onWorker } from '../worker.js';
 import { checkHeader, HeaderIncomplete, type GgufHeader } from './header.js';
 import { ARRAY_CLASSES, VALUE_KINDS, type GgufTensor, type GgufValue, type NumericKind } from './types.js';
 
@@ -60,9 +59,8 @@ export class GgufFile {
   /** Copies a tensor's bytes into its memory, on a worker thread: interleaving takes a while. */
   async upload(tensor: Tensor): Promise<void> {
     const { position, bytes } = this.expect(tensor);
-    const { ggml } = tensor.context.native;
     const source = this.mapping ? this.mapping.pointer + BigInt(position) : await this.read(tensor.name);
-    await onWorker(ggml.backend_tensor_set, tensor.pointer, source, 0, bytes);
+    await tensor.write(source, 0, bytes);
   }
 
   /** The raw bytes of a tensor, as Tensor.set takes them; GgmlError when there is none of that name. */

@@ -37,6 +37,9 @@ interface Matrix {
 /** ggml's quick products of other types than float32 take columns in blocks of 32 and rows by fours; others are slower than float32's. */
 const [BLOCK, ROWS] = [32, 4];
 
+const isQuick = (backend: Backend, type: NetworkWeightType, [columns, rows]: readonly number[]) =>
+  backend.kernels?.supports(type, columns, rows) || (columns % BLOCK === 0 && rows % ROWS === 0);
+
 /** Uploads the weights of a network whose chunks have at most `frames` frames on worker threads, matrices as `weightType`. */
 export async function loadNetwork(
   ggml: Ggml,
@@ -48,13 +51,15 @@ export async function loadNetwork(
   const uploads: [Tensor, () => Float32Array][] = [];
   const weights = new Map<string, Tensor>();
   for (const [name, { ne, values }] of matricesOf(shape, arrays)) {
-    const isQuick = ne.length === 2 && ne[0] % BLOCK === 0 && ne[1] % ROWS === 0;
-    const tensor = context.tensor(isQuick ? weightType : 'f32', ne, name);
+    const type = ne.length === 2 && isQuick(backend, weightType, ne) ? weightType : 'f32';
+    const tensor = context.tensor(type, ne, name);
     weights.set(name, tensor);
     uploads.push([tensor, values]);
   }
   const scratch = context.tensor('f32', [scratchLength(shape.layers, frames * shape.columnsPerFrame)], 'scratch');
-  await context.allocateAsync(backend, { zero: false });
+  // Windows overlap, which ggml's interleaved kernels cannot read.
+  const isOurs = ({ type, ne: [columns, rows] }: Tensor) => backend.kernels?.supports(type, columns, rows) ?? false;
+  await context.allocateAsync(backend, { interleave: isOurs, zero: false });
   for (const [tensor, values] of uploads) await tensor.setAsync(values());
   return { ...shape, context, weights, scratch };
 }

@@ -53,7 +53,9 @@ export async function loadDecoder(
   if (config.decoderSource === 'none') {
     declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
   }
-  await context.allocateAsync(backend, { zero: false });
+  const isOurs = ({ name, type: stored, ne: [columns, rows] }: Tensor) =>
+    MATRIX.test(name) && (backend.kernels?.supports(stored, columns, rows) ?? false);
+  await context.allocateAsync(backend, { interleave: isOurs, zero: false });
   for (const [tensor, values] of uploads) await tensor.setAsync(values);
   return { context, weights };
 }

@@ -1,0 +1,93 @@
+import koffi from 'koffi';
+import { GgmlError } from './errors.js';
+import type { KernelFunctions, Memory, Native, Pointer } from './native.js';
+import type { Tensor, WeightLayout } from './tensor.js';
+import { TENSOR_TYPES, typeInfo, type TensorType } from './tensor-type.js';
+import { onWorker } from './worker.js';
+
+/** Of struct ggml_tensor: `op` and the `op_params` after it, which say what computes a node. */
+const OP_OFFSET = 80n;
+const OP_BYTES = 4 + 64;
+const PARAMETERS = 4;
+/** In a custom operation's parameters: what it hands to its function. */
+const USER_DATA = PARAMETERS + 16;
+const DATA_OFFSET = 248;
+const ALL_THREADS = -1; // GGML_N_TASKS_MAX
+const PROBE_BYTES = 1 << 12;
+
+const KNOWN = new WeakMap<Native, Kernels>();
+
+/**
+ * Our own kernels for a CPU, native/*.c. Graphs stay what they are; of a node that ggml made, only what computes it is replaced.
+ */
+export class Kernels implements WeightLayout {
+  readonly #functions: KernelFunctions;
+  readonly #product: Uint8Array;
+  readonly #attention: Uint8Array;
+
+  private constructor(native: Native, functions: KernelFunctions) {
+    this.#functions = functions;
+    this.#product = customOperation(native, functions.product);
+    this.#attention = customOperation(native, functions.attention);
+  }
+
+  /** Those of a library: one for all backends, which share weights. Undefined where there are none. */
+  static of(native: Native): Kernels | undefined {
+    const known = KNOWN.get(native) ?? (native.kernels && new Kernels(native, native.kernels));
+    if (known) KNOWN.set(native, known);
+    return known;
+  }
+
+  /** Whether a matrix of `rows` rows of `columns` can be interleaved for product(). */
+  supports(type: TensorType, columns: number, rows: number): boolean {
+    return this.#functions.product_fits(typeInfo(type, 'supports').id, columns, rows) === 1;
+  }
+
+  pack(weight: Tensor, bytes: Memory): void {
+    this.#functions.pack(...placeOf(weight), bytes, dataOf(weight));
+  }
+
+  packAsync(weight: Tensor, bytes: Memory): Promise<void> {
+    return onWorker(this.#functions.pack, ...placeOf(weight), bytes, dataOf(weight));
+  }
+
+  /** Gives a node to a kernel of ours if there is one for it. */
+  takeOver(node: Tensor): void {
+    if (node.op === 'mulMat' && node.sources[0].root.storage?.layout) operationOf(node).set(this.#product);
+    if (node.op === 'flashAttention' && this.#attends(node)) {
+      const operation = operationOf(node);
+      const scale = operation.slice(PARAMETERS, PARAMETERS + 4); // ggml's first parameter
+      operation.set(this.#attention);
+      operation.set(scale, USER_DATA);
+    }
+  }
+
+  /** Heads of queries, keys and values side by side, keys and values in f16. */
+  #attends({ sources: [q, k, v, mask] }: Tensor): boolean {
+    const [E, T, H] = q.ne;
+    const neighbours = q.nb[2] === 4 * E && [k, v].every(({ nb }) => nb[2] === 2 * E);
+    const plain = neighbours && [k, v].every(({ type, ne }) => type === 'f16' && ne[0] === E && ne[2] === H);
+    const masked = (mask as Tensor | undefined) === undefined || mask.ne[2] === 1;
+    return plain && masked && this.#functions.attention_fits(E, T, k.ne[1]) === 1;
+  }
+}
+
+const placeOf = ({ type, ne }: Tensor) => [TENSOR_TYPES[type].id, ne[0], ne[1]] as const;
+const dataOf = ({ pointer }: Tensor) => koffi.decode(pointer, DATA_OFFSET, 'void*') as Pointer;
+const operationOf = ({ pointer }: { pointer: Pointer }) => new Uint8Array(koffi.view(pointer + OP_OFFSET, OP_BYTES));
+
+/** How ggml writes an operation that calls `compute`, read off one. */
+function customOperation({ ggml, initContext }: Native, compute: Pointer): Uint8Array {
+  const { id } = TENSOR_TYPES.f32;
+  const context = initContext(PROBE_BYTES);
+  const source = context && ggml.new_tensor(context, id, 4, [1, 1, 1, 1]);
+  if (!source) throw new GgmlError('openGgml: ggml made no tensor');
+  const pointer = ggml.custom_4d(context, id, 1, 1, 1, 1, BigUint64Array.of(source), 1, compute, ALL_THREADS, null);
+  const operation = pointer && operationOf({ pointer }).slice();
+  ggml.free(context);
+  if (!operation || new DataView(operation.buffer).getBigUint64(PARAMETERS, true) !== compute)
+    throw new GgmlError(
+      `openGgml: ggml ${ggml.version()} lays out its operations otherwise; install the version named`,
+    );
+  return operation;
+}
