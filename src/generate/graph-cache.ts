@@ -9,7 +9,7 @@ import {
   type StepShape,
 } from './graphs.js';
 import type { KvCache } from './kv-cache.js';
-import { SplitStep } from './split-step.js';
+import { AheadStep, NoiseAhead, SplitStep } from './split-step.js';
 
 /** Cache lengths that graphs are built for: powers of two from here. */
 const SHORTEST_WINDOW = 128;
@@ -43,11 +43,23 @@ export class GraphCache {
 
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
   step(sizes: StepSizes): Step {
-    const { slot, rows, streams, length, watched } = sizes;
-    if (this.#shares(rows) > 1) return this.#split(sizes);
+    if (this.#shares(sizes.rows) > 1) return this.#split(sizes);
+    const alone = this.parts.workers.all.length === 1;
+    return alone ? this.#whole(sizes, false) : new AheadStep(this.#whole(sizes, true), this.#noise());
+  }
+
+  /** All rows in one graph; `given` are the modulations. */
+  #whole({ slot, rows, streams, length, watched }: StepSizes, given: boolean): StepGraph {
     const window = this.#window(slot, length);
     const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
-    return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched }));
+    return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched, given }));
+  }
+
+  #noise(): NoiseAhead {
+    const { parts } = this;
+    return new NoiseAhead((frames) =>
+      this.#get(`noise ${frames}`, () => new NoiseGraph(parts, frames, parts.workers.all[1])),
+    );
   }
 
   /** Workers among whom that many rows are shared. */
@@ -68,8 +80,7 @@ export class GraphCache {
       return this.#get(key, () => new TrunkGraph(parts, window, shape, worker));
     });
     const head = this.#get(`head ${streams}`, () => new HeadGraph(parts, streams));
-    const noise = this.#get(`noise ${streams}`, () => new NoiseGraph(parts, streams, workers.all[1]));
-    return new SplitStep({ workers, trunks, head, noise });
+    return new SplitStep({ workers, trunks, head, noise: this.#noise() });
   }
 
   /** A prefill of `count` positions of a slot whose last is number `length` - 1. */

@@ -16,10 +16,10 @@ export interface FrameInput {
   unconditional: number;
   guidanceScale: number;
   noise: Float32Array;
-  /** Of `noise`, where the step before has computed them. */
+  /** Of `noise`, where a step before has computed them. */
   modulations?: Modulations;
-  /** The noise [N] of the frame after this one. */
-  nextNoise: Float32Array;
+  /** The noise [N] of frames to come, whose modulations the step is to compute. */
+  ahead: readonly Float32Array[];
 }
 
 /** What a step drew for a stream. */
@@ -28,14 +28,16 @@ export interface Frame {
   latent: Float32Array;
   /** End-of-speech score before its sigmoid, on the conditional row. */
   endScore: number;
-  /** Of `nextNoise`, where there was a worker to spare. */
-  nextModulations?: Modulations;
+  /** Of FrameInput.ahead. */
+  ahead?: readonly Modulations[];
   /** Of each alignment head, how well each position so far fits the conditional row's last one, before softmax; where asked for. */
   headScores?: Float32Array[];
 }
 
 /** Draws the next frame of streams. */
 export interface Step {
+  /** Whether it computes FrameInput.ahead. */
+  readonly looksAhead: boolean;
   /** Rows in slot order, undefined where a slot is idle; a frame for each of the n streams. */
   compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]>;
 }
@@ -84,17 +86,41 @@ abstract class BuiltGraph {
   }
 }
 
-/** Computes one position of each of R neighbouring slots, and draws the next frame of n streams: all in one graph. */
+/** A graph's inputs for modulations of n streams that were computed before. */
+class ModulationInputs {
+  readonly tensors: readonly Tensor[];
+
+  constructor(context: Context, { headWidth: W, headDepth }: SledConfig, streams: number) {
+    this.tensors = Array.from({ length: headDepth + 1 }, (_, i) =>
+      context.input('f32', [(i < headDepth ? 3 : 2) * W, streams], `modulation ${i}`),
+    );
+  }
+
+  set(modulations: readonly Modulations[]): void {
+    this.tensors.forEach((input, i) => input.set(sideBySide(modulations.map((parts) => parts[i]))));
+  }
+}
+
+/**
+ * Computes one position of each of R neighbouring slots, and draws the next frame of n streams: all in one graph, but for
+ * the modulations where these are given.
+ */
 export class StepGraph extends BuiltGraph implements Step {
+  readonly looksAhead = false;
   readonly #trunk: WatchedTrunk;
   readonly #conditional: Tensor;
   readonly #unconditional: Tensor;
   readonly #guidance: Tensor;
-  readonly #noise: Tensor;
+  readonly #noise: Tensor | undefined;
+  readonly #given: ModulationInputs | undefined;
   readonly #latents: Tensor;
   readonly #endScores: Tensor;
 
-  constructor(parts: GraphParts, window: CacheWindow, { rows, streams, watched }: StepShape) {
+  constructor(
+    parts: GraphParts,
+    window: CacheWindow,
+    { rows, streams, watched, given }: StepShape & { given: boolean },
+  ) {
     super(parts);
     const { context, graph } = this;
     const { getRows } = context.ops;
@@ -102,22 +128,29 @@ export class StepGraph extends BuiltGraph implements Step {
     this.#conditional = context.input('i32', [streams], 'conditional');
     this.#unconditional = context.input('i32', [streams], 'unconditional');
     this.#guidance = context.input('f32', [1, streams], 'guidance');
-    this.#noise = context.input('f32', [parts.config.noiseDim, streams], 'noise');
+    if (given) this.#given = new ModulationInputs(context, parts.config, streams);
+    else this.#noise = context.input('f32', [parts.config.noiseDim, streams], 'noise');
     this.#trunk = new WatchedTrunk({ context, graph, sled, config: parts.config, window, rows, watched });
     const { z } = this.#trunk; // [C, R]
     const conditional = getRows(z, this.#conditional); // [C, n]
     const guided = sled.guide(conditional, getRows(z, this.#unconditional), this.#guidance);
     this.#endScores = graph.expand(sled.endScore(conditional).output());
-    this.#latents = graph.expand(sled.energyHead(sled.modulations(this.#noise), guided).output());
+    const modulations = this.#given?.tensors ?? sled.modulations(this.#noise!);
+    this.#latents = graph.expand(sled.energyHead(modulations, guided).output());
     graph.allocate(parts.workers.main);
   }
 
-  async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
+  async compute(
+    rows: readonly (PositionInput | undefined)[],
+    frames: readonly FrameInput[],
+    modulations: readonly Modulations[] = [],
+  ): Promise<Frame[]> {
     this.#trunk.set(rows);
     this.#conditional.set(Int32Array.from(frames, (frame) => frame.conditional));
     this.#unconditional.set(Int32Array.from(frames, (frame) => frame.unconditional));
     this.#guidance.set(Float32Array.from(frames, (frame) => frame.guidanceScale));
-    this.#noise.set(sideBySide(frames.map(({ noise }) => noise)));
+    this.#noise?.set(sideBySide(frames.map(({ noise }) => noise)));
+    this.#given?.set(modulations);
     this.parts.workers.share(1);
     await this.graph.compute();
     const headScores = this.#trunk.headScores();
@@ -151,14 +184,14 @@ export class TrunkGraph extends BuiltGraph {
   }
 }
 
-/** Noise [N] of n streams -> what it does to the energy head, which nothing that was said before changes. */
+/** Noise [N] of n frames -> what it does to the energy head, which nothing that was said before changes. */
 export class NoiseGraph extends BuiltGraph {
   readonly #noise: Tensor;
   readonly #modulations: readonly Tensor[];
 
-  constructor(parts: GraphParts, streams: number, worker: Backend) {
+  constructor(parts: GraphParts, frames: number, worker: Backend) {
     super(parts);
-    this.#noise = this.context.input('f32', [parts.config.noiseDim, streams], 'noise');
+    this.#noise = this.context.input('f32', [parts.config.noiseDim, frames], 'noise');
     const modulations = this.builder().modulations(this.#noise);
     this.#modulations = modulations.map((tensor) => this.graph.expand(tensor.output()));
     this.graph.allocate(worker);
@@ -168,7 +201,7 @@ export class NoiseGraph extends BuiltGraph {
     this.#noise.set(sideBySide(noise));
     await this.graph.compute();
     const parts = this.#modulations.map(columnsOf);
-    return noise.map((_, stream) => parts.map((columns) => columns[stream]));
+    return noise.map((_, frame) => parts.map((columns) => columns[frame]));
   }
 }
 
@@ -177,24 +210,22 @@ export class HeadGraph extends BuiltGraph {
   readonly #conditional: Tensor;
   readonly #unconditional: Tensor;
   readonly #guidance: Tensor;
-  readonly #modulations: readonly Tensor[];
+  readonly #modulations: ModulationInputs;
   readonly #latents: Tensor;
   readonly #endScores: Tensor;
 
   constructor(parts: GraphParts, streams: number) {
     super(parts);
     const { context, graph } = this;
-    const { width: C, headWidth: W, headDepth } = parts.config;
+    const { width: C } = parts.config;
     const sled = this.builder();
     this.#conditional = context.input('f32', [C, streams], 'conditional');
     this.#unconditional = context.input('f32', [C, streams], 'unconditional');
     this.#guidance = context.input('f32', [1, streams], 'guidance');
-    this.#modulations = Array.from({ length: headDepth + 1 }, (_, i) =>
-      context.input('f32', [(i < headDepth ? 3 : 2) * W, streams], `modulation ${i}`),
-    );
+    this.#modulations = new ModulationInputs(context, parts.config, streams);
     const guided = sled.guide(this.#conditional, this.#unconditional, this.#guidance);
     this.#endScores = graph.expand(sled.endScore(this.#conditional).output());
-    this.#latents = graph.expand(sled.energyHead(this.#modulations, guided).output());
+    this.#latents = graph.expand(sled.energyHead(this.#modulations.tensors, guided).output());
     graph.allocate(parts.workers.main);
   }
 
@@ -207,7 +238,7 @@ export class HeadGraph extends BuiltGraph {
     this.#conditional.set(sideBySide(frames.map(({ conditional }) => rows[conditional].z)));
     this.#unconditional.set(sideBySide(frames.map(({ unconditional }) => rows[unconditional].z)));
     this.#guidance.set(Float32Array.from(frames, ({ guidanceScale }) => guidanceScale));
-    this.#modulations.forEach((input, i) => input.set(sideBySide(modulations.map((parts) => parts[i]))));
+    this.#modulations.set(modulations);
     await this.graph.compute();
     return framesOf(this.#latents, this.#endScores).map((frame, i) => {
       const { headScores } = rows[frames[i].conditional];

@@ -1,14 +1,16 @@
 import type { SledConfig } from '../model/config.js';
 import { GraphCache, LONGEST_PREFILL } from './graph-cache.js';
-import type { Frame, FrameInput, GraphParts, Modulations } from './graphs.js';
+import type { Frame, FrameInput, GraphParts } from './graphs.js';
 import { KvCache, type CacheType } from './kv-cache.js';
 import { PrefixStore, type PrefixRow, type SharedPrefix } from './prefix-store.js';
-import type { NoiseSource } from './torch-random.js';
-import type { Position, PositionInput } from './trunk-feed.js';
+import { SledStream, type Row, type StreamOptions } from './sled-stream.js';
+import type { PositionInput } from './trunk-feed.js';
 
 /** Rows of the cache at the start: one voice with guidance. */
 const FIRST_SLOTS = 2;
 const FIRST_POSITIONS = 512;
+/** Frames whose noise is gone through at once: its weights are then read a quarter as often. */
+const FRAMES_AHEAD = 4;
 
 export interface SessionOptions {
   /** Element type of the key and value cache (default f16; openSession() takes f32 with float32 weights). */
@@ -17,83 +19,10 @@ export interface SessionOptions {
   maxStreams?: number;
 }
 
-export interface StreamOptions {
-  /** 1 is the conditional row alone. */
-  guidanceScale: number;
-  noise: NoiseSource;
-  /** What this stream begins with as others do: computed for the first of them, copied for the rest. */
-  prefix?: SharedPrefix;
-  /** Whether its frames come with the scores of the alignment heads, where the model has any. */
-  watched?: boolean;
-}
-
-/** A sequence in the cache. */
-interface Row {
-  slot: number;
-  /** Positions in the cache. */
-  cached: number;
-  /** Positions that are fed and not yet computed. */
-  pending: Position[];
-}
-
 interface Request {
   stream: SledStream;
   resolve: (frame: Frame) => void;
   reject: (error: unknown) => void;
-}
-
-/** One voice that is being written: its conditional and, with guidance, unconditional row. */
-export class SledStream {
-  readonly conditional: Row;
-  readonly unconditional: Row | undefined;
-  /** What the next frame's noise does to the energy head, where it is computed already. */
-  modulations: Modulations | undefined;
-  closed = false;
-
-  /** Made by Session.open(). */
-  constructor(
-    private readonly session: Session,
-    readonly options: StreamOptions,
-    slots: number[],
-  ) {
-    const [conditional, unconditional] = slots.map((slot) => ({ slot, cached: 0, pending: [] }));
-    this.conditional = conditional;
-    this.unconditional = unconditional;
-  }
-
-  /** Positions of the conditional row, computed or not. */
-  get length(): number {
-    return this.conditional.cached + this.conditional.pending.length;
-  }
-
-  /** Appends text to the conditional row. @throws {RangeError} for an id that the network does not embed. */
-  feedText(ids: readonly number[]): void {
-    const { vocabSize } = this.session.config;
-    const wrong = ids.find((id) => !(id >= 0 && id < vocabSize));
-    if (wrong !== undefined) throw new RangeError(`text: expected ids from 0 to ${vocabSize - 1}, got ${wrong}`);
-    this.conditional.pending.push(...ids);
-  }
-
-  /** Begins the unconditional row, which holds this token instead of the text. */
-  feedUnconditional(id: number): void {
-    this.unconditional?.pending.push(id);
-  }
-
-  /** Appends a frame [D] to both rows. */
-  feedFrame(latent: Float32Array): void {
-    this.conditional.pending.push(latent);
-    this.unconditional?.pending.push(latent);
-  }
-
-  /** Computes what was fed and draws the next frame, in one graph with the other streams that are ready. */
-  step(): Promise<Frame> {
-    return this.session.step(this);
-  }
-
-  /** Frees its place; a frame that is being drawn is thrown away. */
-  close(): void {
-    this.session.close(this);
-  }
 }
 
 /** One loaded network that serves many streams: each step computes the rows of all that are ready in one graph. */
@@ -184,7 +113,7 @@ export class Session {
 
   /** The lowest slots that no open stream holds: the rows of a step stay close together. */
   #freeSlots(count: number): number[] {
-    const taken = new Set([...this.#open].flatMap(rowsOf).map(({ slot }) => slot));
+    const taken = new Set([...this.#open].flatMap(({ rows }) => rows).map(({ slot }) => slot));
     const free: number[] = [];
     for (let slot = 0; free.length < count; slot++) if (!taken.has(slot)) free.push(slot);
     return free;
@@ -212,7 +141,7 @@ export class Session {
   }
 
   async #compute(streams: SledStream[]): Promise<Frame[]> {
-    const rows = streams.flatMap(rowsOf);
+    const rows = streams.flatMap(({ rows }) => rows);
     await this.#grow(
       Math.max(...rows.map(({ slot }) => slot)) + 1,
       Math.max(...rows.map(({ cached, pending }) => cached + pending.length)),
@@ -266,25 +195,30 @@ export class Session {
       if (content === undefined) throw new Error('step: nothing was fed to this stream');
       inputs[row.slot - first] = { content, position: row.cached++, slot: row.slot };
     }
-    const { noiseDim: N } = this.config;
-    const frames = streams.map((stream): FrameInput => {
-      const { conditional, unconditional = conditional, options } = stream;
-      return {
-        conditional: conditional.slot - first,
-        unconditional: unconditional.slot - first,
-        guidanceScale: options.guidanceScale,
-        noise: options.noise.randn(N),
-        modulations: stream.modulations,
-        nextNoise: options.noise.peek(N),
-      };
-    });
     const length = Math.max(...rows.map(({ cached }) => cached));
     const watched = streams.some(({ options }) => options.watched) && this.config.alignmentHeads.length > 0;
     this.steps++;
-    const sizes = { slot: first, rows: count, streams: frames.length, length, watched };
-    const drawn = await this.#graphs.step(sizes).compute(inputs, frames);
-    drawn.forEach(({ nextModulations }, i) => (streams[i].modulations = nextModulations));
+    const step = this.#graphs.step({ slot: first, rows: count, streams: streams.length, length, watched });
+    const frames = streams.map((stream) => this.#frameInput(stream, first, step.looksAhead));
+    const drawn = await step.compute(inputs, frames);
+    drawn.forEach(({ ahead = [] }, i) => streams[i].modulations.push(...ahead));
     return drawn;
+  }
+
+  /** `first` is the slot of the step's first row. */
+  #frameInput(stream: SledStream, first: number, looksAhead: boolean): FrameInput {
+    const { conditional, unconditional = conditional, options, modulations } = stream;
+    const { noiseDim: N } = this.config;
+    const noise = options.noise.randn(N);
+    const known = modulations.shift();
+    return {
+      conditional: conditional.slot - first,
+      unconditional: unconditional.slot - first,
+      guidanceScale: options.guidanceScale,
+      noise,
+      modulations: known,
+      ahead: looksAhead && modulations.length === 0 ? options.noise.peek(N, FRAMES_AHEAD) : [],
+    };
   }
 
   /** A larger cache when these slots and positions do not fit; graphs look into the old one and go with it. */
@@ -307,6 +241,3 @@ export class Session {
     return new KvCache(ggml, workers.main, config, this.#cacheType, slots, positions);
   }
 }
-
-const rowsOf = ({ conditional, unconditional }: SledStream): Row[] =>
-  unconditional ? [conditional, unconditional] : [conditional];

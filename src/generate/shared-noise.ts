@@ -14,7 +14,10 @@ export function sharedNoise(random: TorchRandom, rows: number, n: number): Noise
       return own(steps[step++]);
     };
     // The generator may go on elsewhere after the last step: looking ahead draws nothing from it.
-    const peek = () => own(steps[step] ?? random.peek(rows * n));
+    const peek = (_: number, count: number) => {
+      const drawn = steps.slice(step, step + count);
+      return [...drawn, ...random.peek(rows * n, count - drawn.length)].map(own);
+    };
     return { randn, peek };
   });
 }

@@ -1,6 +1,59 @@
-import type { Frame, FrameInput, HeadGraph, NoiseGraph, RowResult, Step, TrunkGraph } from './graphs.js';
+import type {
+  Frame,
+  FrameInput,
+  HeadGraph,
+  Modulations,
+  NoiseGraph,
+  RowResult,
+  Step,
+  StepGraph,
+  TrunkGraph,
+} from './graphs.js';
 import type { PositionInput } from './trunk-feed.js';
 import type { Workers } from './workers.js';
+
+type Rows = readonly (PositionInput | undefined)[];
+
+/**
+ * What noise does to the energy head, an eighth of the weights that a frame reads, needs nothing of what is drawn: a worker that
+ * has nothing else to do computes it for several frames to come, which read those weights once.
+ */
+export class NoiseAhead {
+  /** The graph for a number of frames, on another worker than the first. */
+  constructor(private readonly graphOf: (frames: number) => NoiseGraph) {}
+
+  /** Of this step's frames: those that are known, and, of streams that have just joined, those that are not. */
+  async now(frames: readonly FrameInput[]): Promise<Modulations[]> {
+    const missing = await this.#compute(frames.flatMap(({ modulations, noise }) => (modulations ? [] : [noise])));
+    return frames.map(({ modulations }) => modulations ?? missing.shift()!);
+  }
+
+  /** Of each stream's FrameInput.ahead. */
+  async next(frames: readonly FrameInput[]): Promise<Modulations[][]> {
+    const all = await this.#compute(frames.flatMap(({ ahead }) => ahead));
+    return frames.map(({ ahead }) => all.splice(0, ahead.length));
+  }
+
+  async #compute(noise: readonly Float32Array[]): Promise<Modulations[]> {
+    return noise.length > 0 ? this.graphOf(noise.length).compute(noise) : [];
+  }
+}
+
+/** A step in one graph, and what is computed ahead beside it. */
+export class AheadStep implements Step {
+  readonly looksAhead = true;
+
+  constructor(
+    private readonly step: StepGraph,
+    private readonly noise: NoiseAhead,
+  ) {}
+
+  async compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
+    const modulations = await this.noise.now(frames);
+    const [drawn, ahead] = await Promise.all([this.step.compute(rows, frames, modulations), this.noise.next(frames)]);
+    return drawn.map((frame, i) => ({ ...frame, ahead: ahead[i] }));
+  }
+}
 
 interface SplitStepParts {
   workers: Workers;
@@ -8,38 +61,28 @@ interface SplitStepParts {
   trunks: readonly TrunkGraph[];
   /** On the first worker. */
   head: HeadGraph;
-  /** On another worker than the head. */
-  noise: NoiseGraph;
+  noise: NoiseAhead;
 }
 
-/**
- * A step whose rows are shared out to workers. While the first draws the frames, the last computes what the noise of the frames
- * after them will do to the energy head: an eighth of a frame's work, which needs nothing of what is drawn.
- */
+/** A step whose rows are shared out to workers. While the first then draws the frames, another computes ahead. */
 export class SplitStep implements Step {
+  readonly looksAhead = true;
+
   constructor(private readonly parts: SplitStepParts) {}
 
-  async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
+  async compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
     const { workers, head, noise, trunks } = this.parts;
     workers.share(trunks.length);
-    const [results, modulations] = await Promise.all([this.#trunks(rows), this.#modulations(frames)]);
+    const modulations = await noise.now(frames);
+    const results = await this.#trunks(rows);
     workers.share(2);
-    const [drawn, next] = await Promise.all([
-      head.compute(results, frames, modulations),
-      noise.compute(frames.map(({ nextNoise }) => nextNoise)),
-    ]);
-    return drawn.map((frame, i) => ({ ...frame, nextModulations: next[i] }));
+    const [drawn, ahead] = await Promise.all([head.compute(results, frames, modulations), noise.next(frames)]);
+    return drawn.map((frame, i) => ({ ...frame, ahead: ahead[i] }));
   }
 
-  async #trunks(rows: readonly (PositionInput | undefined)[]): Promise<RowResult[]> {
+  async #trunks(rows: Rows): Promise<RowResult[]> {
     let from = 0;
     const shares = this.parts.trunks.map((trunk) => trunk.compute(rows.slice(from, (from += trunk.rows))));
     return (await Promise.all(shares)).flat();
-  }
-
-  /** Those that the step before computed, or, when a stream has just joined, all anew. */
-  async #modulations(frames: readonly FrameInput[]) {
-    const known = frames.flatMap(({ modulations }) => (modulations ? [modulations] : []));
-    return known.length === frames.length ? known : this.parts.noise.compute(frames.map(({ noise }) => noise));
   }
 }

@@ -11,15 +11,15 @@ const TWO_PI = Math.fround(2 * Math.PI);
 export interface NoiseSource {
   /** [n] standard normal samples, float32. */
   randn(n: number): Float32Array;
-  /** What randn(n) will give next, without taking it. */
-  peek(n: number): Float32Array;
+  /** What the next `count` calls of randn(n) will give, without taking it. */
+  peek(n: number, count: number): Float32Array[];
 }
 
 /** The same noise with another deviation; 1 leaves it as it is. */
 export const scaledNoise = (noise: NoiseSource, deviation: number): NoiseSource => {
   if (deviation === 1) return noise;
   const scaled = (samples: Float32Array) => samples.map((x) => x * deviation);
-  return { randn: (n) => scaled(noise.randn(n)), peek: (n) => scaled(noise.peek(n)) };
+  return { randn: (n) => scaled(noise.randn(n)), peek: (n, count) => noise.peek(n, count).map(scaled) };
 };
 
 /**
@@ -54,11 +54,11 @@ export class TorchRandom implements NoiseSource {
     return samples;
   }
 
-  /** What randn(n) will give next, without taking it. */
-  peek(n: number): Float32Array {
+  /** What the next `count` calls of randn(n) will give, without taking it. */
+  peek(n: number, count: number): Float32Array[] {
     const [engine, spare] = [this.#engine, this.#spare];
     this.#engine = engine.copy();
-    const samples = this.randn(n);
+    const samples = Array.from({ length: count }, () => this.randn(n));
     [this.#engine, this.#spare] = [engine, spare];
     return samples;
   }

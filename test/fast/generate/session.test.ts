@@ -77,14 +77,23 @@ describe('with two workers', () => {
     expect(differences(await late, await take({ seed: 7, frames: 5 }))).toBeLessThan(ROUNDING);
   });
 
-  test('a step is two trunks, a head and the next noise, of as many streams as there are', async () => {
+  test('a step is two trunks and a head, of as many streams as there are, and noise ahead', async () => {
     const both = () => Promise.all([1, 2].map((seed) => take({ seed, on: shared })));
     await both();
     const [prefills, steps, graphs] = [shared.prefills, shared.steps, graphComputations()];
     await both();
     const computed = graphComputations() - graphs - (shared.prefills - prefills);
     expect(shared.steps - steps).toBe(20);
-    expect(computed).toBe(20 * 4 + 1); // the first frame's noise is nobody's next
+    // Noise is gone through four frames ahead, but for the first, for which nothing has looked ahead.
+    expect(computed).toBe(20 * 3 + 1 + 20 / 4);
+  });
+
+  test('a step of one row is one graph, and a fourth of one ahead', async () => {
+    const one = () => take({ guidanceScale: 1, on: shared });
+    await one();
+    const [prefills, graphs] = [shared.prefills, graphComputations()];
+    await one();
+    expect(graphComputations() - graphs - (shared.prefills - prefills)).toBe(20 + 1 + 20 / 4);
   });
 });
 

@@ -21,10 +21,11 @@ describe.each(['0', '42', '4294967295'])('seed %s', (seed) => {
 test.each([1, 15, 16, 17, 128])('looking ahead at %s samples takes none of them', (size) => {
   const [random, other] = [new TorchRandom(5), new TorchRandom(5)];
   for (let round = 0; round < 700 / size + 3; round++) {
-    const ahead = random.peek(size);
-    expect(random.peek(size)).toEqual(ahead);
+    const [ahead, ...further] = random.peek(size, 3);
+    expect(random.peek(size, 1)).toEqual([ahead]);
     expect(random.randn(size)).toEqual(ahead);
     expect(other.randn(size)).toEqual(ahead);
+    expect(random.peek(size, 2)).toEqual(further);
   }
 });
 
@@ -32,9 +33,11 @@ test('rows that share a generator look ahead without drawing from it', () => {
   const [random, other] = [new TorchRandom(5), new TorchRandom(5)];
   const [first, second] = sharedNoise(random, 2, 16);
   const step = other.randn(32);
-  expect(second.peek(16)).toEqual(step.slice(16));
+  const next = other.peek(32, 2);
+  expect(second.peek(16, 3)).toEqual([step, ...next].map((drawn) => drawn.slice(16)));
   expect(first.randn(16)).toEqual(step.slice(0, 16));
-  expect(first.peek(16)).toEqual(other.peek(32).slice(0, 16));
+  expect(first.peek(16, 2)).toEqual(next.map((drawn) => drawn.slice(0, 16)));
+  expect(second.peek(16, 3)).toEqual([step, ...next].map((drawn) => drawn.slice(16)));
   expect(random.randn(16)).toEqual(other.randn(16));
 });
 
