@@ -5,8 +5,8 @@
  * M predicted frames of the batch, D latent, W head width, N noise.
  */
 import {
-  arange, cat, causalAttention, dropout, embedding, gatedAdd, layerNorm, linear, modulatedNorm, noGrad, normSilu, rmsNorm,
-  rmsNormed, rotateHeads, swiglu, where, type Tensor,
+  arange, causalAttention, dropout, embedding, gatedAdd, joinRows, layerNorm, linear, modulatedNorm, noGrad, normSilu,
+  rmsNorm, rmsNormed, rotateHeads, swiglu, where, type Tensor,
 } from '@sled-tts/torch'; // prettier-ignore
 import type { SledConfig } from '../model/config.js';
 import { ParameterScope, type Parameters } from './parameters.js';
@@ -62,10 +62,7 @@ export class DecoderLayer {
   private attention(x: Tensor, rotary: Rotary, training: boolean, watch?: (q: Tensor, k: Tensor) => void): Tensor {
     const [B, S, C] = x.shape;
     const at = this.params.at('attention');
-    const weight = cat(
-      ['query', 'key', 'value'].map((name) => at.at(name).tensor('weight')),
-      0,
-    ); // [3C, C]
+    const weight = joinRows(['query', 'key', 'value'].map((name) => at.at(name).tensor('weight'))); // [3C, C]
     const [q, k, value] = rotateHeads(linear(x, weight), rotary.cos, rotary.sin, this.heads); // [B, H, S, E]
     watch?.(q, k);
     const attended = causalAttention(q, k, value, training ? this.config.attentionDropout : 0);
@@ -75,7 +72,7 @@ export class DecoderLayer {
   /** down(silu(gate(x)) * up(x)) */
   private feedForward(x: Tensor, training: boolean): Tensor {
     const at = this.params.at('feedForward');
-    const weight = cat([at.at('gate').tensor('weight'), at.at('up').tensor('weight')], 0); // [2F, C]
+    const weight = joinRows([at.at('gate').tensor('weight'), at.at('up').tensor('weight')]); // [2F, C]
     const hidden = dropout(swiglu(linear(x, weight)), this.config.activationDropout, training);
     return linear(hidden, at.at('down').tensor('weight'));
   }

@@ -97,7 +97,7 @@ inline at::ScalarType productType(const at::Tensor& x) {
   return at::autocast::is_autocast_enabled(x.device().type()) ? at::autocast::get_autocast_dtype(x.device().type())
                                                               : x.scalar_type();
 }
-inline bool isFusedNorm(const at::Tensor& x) { return isFused(x) && isFusedType(productType(x)); }
+inline bool fusesProductType(const at::Tensor& x) { return isFused(x) && isFusedType(productType(x)); }
 
 inline int64_t rowsOf(const at::Tensor& x) { return x.size(-1) == 0 ? 0 : x.numel() / x.size(-1); }
 inline at::Tensor emptyLike(const at::Tensor& x, at::ScalarType type) {
@@ -230,7 +230,7 @@ static void checkWidth(const at::Tensor& x, const at::Tensor& weight) {
 // x / sqrt(mean(x^2) + eps) * weight
 static at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   checkWidth(x, weight);
-  if (isFusedNorm(x)) return RmsNorm::apply(x, weight, eps);
+  if (fusesProductType(x)) return RmsNorm::apply(x, weight, eps);
   return at::rms_norm(x, {x.size(-1)}, weight, eps).to(productType(x));
 }
 
@@ -238,7 +238,7 @@ static at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double 
 static at::Tensor normSilu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps) {
   checkWidth(x, weight);
   checkWidth(x, bias);
-  if (isFusedNorm(x)) return SiluNorm::apply(x, weight, bias, eps);
+  if (fusesProductType(x)) return SiluNorm::apply(x, weight, bias, eps);
   return at::silu(at::layer_norm(x, {x.size(-1)}, weight, bias, eps)).to(productType(x));
 }
 
@@ -246,7 +246,7 @@ static at::Tensor normSilu(const at::Tensor& x, const at::Tensor& weight, const 
 static at::Tensor modulatedNorm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale, double eps) {
   TORCH_CHECK(shift.sizes() == x.sizes() && scale.sizes() == x.sizes(),
               "expected shift and scale of ", x.sizes(), ", got ", shift.sizes(), " and ", scale.sizes());
-  if (isFusedNorm(x)) return ModulatedNorm::apply(x, shift, scale, eps);
+  if (fusesProductType(x)) return ModulatedNorm::apply(x, shift, scale, eps);
   return (at::layer_norm(x, {x.size(-1)}, {}, {}, eps) * (scale + 1) + shift).to(productType(x));
 }
 

@@ -44,6 +44,15 @@ const CASES: Record<string, Case> = {
     composed: (x, shift, scale) => one(layerNorm(x, [x.shape[1]], null, null, 1e-6).mul(scale.add(1)).add(shift)),
     shapes: (n, W) => Array.from({ length: 3 }, () => [n, W]),
   },
+  joinRows: {
+    fused: (...parts) => one(torch.joinRows(parts)),
+    composed: (...parts) => one(torch.cat(parts, 0)),
+    shapes: (n, W) => [
+      [n, W],
+      [1, W],
+      [2 * n, W],
+    ],
+  },
   swiglu: {
     fused: (x) => one(torch.swiglu(x)),
     composed: (x) => {
@@ -131,8 +140,9 @@ describe('fused operators', () => {
       torch.rmsNormed(x, weight),
       torch.normSilu(x, weight, weight),
       torch.modulatedNorm(x, a, b),
+      torch.joinRows([x, shift.slice(1, 0, 8)]),
     ]);
-    expect(results.map(({ dtype }) => dtype)).toEqual(['bfloat16', 'bfloat16', 'bfloat16']);
+    expect(results.map(({ dtype }) => dtype)).toEqual(Array(4).fill('bfloat16'));
     results.forEach((y) => y.to('float32').sum().backward());
     expect([x, weight, shift].map((t) => t.grad!.dtype)).toEqual(['float32', 'float32', 'bfloat16']);
     const plain = torch.modulatedNorm(x, a.contiguous(), b.contiguous());
@@ -160,6 +170,8 @@ describe('fused operators', () => {
     );
     expect(() => torch.normSilu(x, randn([6]), randn([5]))).toThrow(/got \[5\]/);
     expect(() => torch.modulatedNorm(x, x, randn([6]))).toThrow(/expected shift and scale of \[4, 6\]/);
+    expect(() => torch.joinRows([x, randn([4, 5])])).toThrow(/rows like those of \[4, 6\], got \[4, 5\]/);
+    expect(() => torch.joinRows([])).toThrow(/at least one dimension/);
     expect(() => torch.swiglu(randn([2, 3]))).toThrow(/as many values/);
     expect(() => torch.gatedAdd(x, x, randn([6]))).toThrow(/three tensors of one shape/);
     expect(() => torch.rotateHeads(randn([1, 2, 12]), randn([2, 2]), randn([2, 2]), 2)).toThrow(/tables \[2, 1\]/);
