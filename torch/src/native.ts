@@ -66,8 +66,12 @@ export interface Native {
 
 function load(): Native {
   // Waiting threads of libgomp spin unless told otherwise: with two threads on a busy two-core machine a step then took
-  // four times the processor time. It reads this when libtorch is loaded.
-  process.env['OMP_WAIT_POLICY'] ??= 'PASSIVE';
+  // four times the processor time. It reads this when libtorch is loaded. Spins of a few microseconds, until the next
+  // operator comes, save its threads a sleep and lose nothing there.
+  if (process.env['OMP_WAIT_POLICY'] === undefined) {
+    process.env['OMP_WAIT_POLICY'] = 'PASSIVE';
+    process.env['GOMP_SPINCOUNT'] ??= '500';
+  }
   // libtorch prints what it also throws, with a page of C++ frames.
   process.env['TORCH_CPP_LOG_LEVEL'] ??= 'FATAL';
   const path = fileURLToPath(new URL('../build/torch.node', import.meta.url));
