@@ -5,6 +5,7 @@
  * q [E, T, H, R] f32, k and v [E, K, H, R] f16, mask [K, T, 1, 1 or R] f16 -> [E, H, T, R] f32
  */
 #include "kernels.h"
+#include "vectors-avx512.h"
 
 #define LONGEST 4096 /* positions; their scores lie on the stack */
 #define MOST_QUERIES 8
@@ -156,7 +157,7 @@ static int heads_together(int64_t H) { return H % 16 == 0 ? 16 : H % 4 == 0 ? 4 
 
 /* Whether T queries of heads of E over K positions are for this kernel; for many queries ggml's shares what it reads. */
 EXPORT int sled_kernels_attention_fits(int64_t E, int64_t T, int64_t K) {
-  return (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
+  return instructions_used() >= AVX512 && (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
 }
 
 /* ggml_custom_op_t; `scale` is a float's bits in the place of a pointer. Each thread has a share of the heads. */

@@ -13,31 +13,27 @@ typedef struct {
 
 /* The largest magnitude of 16 * vectors floats; NaN where one is NaN or infinite, so that it is seen in the result. */
 INLINE float magnitude(const float *x, int vectors) {
-  __m512 most = _mm512_setzero_ps(), poison = _mm512_setzero_ps();
+  floats most = zeros(), poison = zeros();
   for (int i = 0; i < vectors; i++) {
-    __m512 v = _mm512_loadu_ps(x + 16 * i);
-    most = _mm512_max_ps(most, _mm512_abs_ps(v));
-    poison = _mm512_fmadd_ps(v, _mm512_setzero_ps(), poison);
+    const floats v = load(x + 16 * i);
+    most = magnitudes(most, v);
+    poison = plus_product(poison, v, zeros());
   }
-  return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(poison);
+  return largest_of(most) + sum_of(poison);
 }
 
 /* 32 floats -> int8; their sum. */
-INLINE int32_t to_bytes(const float *x, float inverse, int8_t *q) {
-  __m512 scale = _mm512_set1_ps(inverse);
-  __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), scale));
-  __m512i b = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16), scale));
-  _mm_storeu_si128((__m128i *)q, _mm512_cvtsepi32_epi8(a));
-  _mm_storeu_si128((__m128i *)(q + 16), _mm512_cvtsepi32_epi8(b));
-  return _mm512_reduce_add_epi32(_mm512_add_epi32(a, b));
+INLINE int32_t block_to_bytes(const float *x, float inverse, int8_t *q) {
+  const ints first = to_bytes(times(load(x), all(inverse)), q);
+  return sum_of_ints(plus(first, to_bytes(times(load(x + 16), all(inverse)), q + 16)));
 }
 
 /* Blocks of 32: q [K], scales [K / 32], sums [K / 32]. */
 INLINE void bytes_by_32(const float *x, int K, int8_t *q, float *scales, int32_t *sums) {
   for (int b = 0; b < K / 32; b++) {
-    float most = magnitude(x + 32 * b, 2);
+    const float most = magnitude(x + 32 * b, 2);
     scales[b] = most / 127;
-    sums[b] = to_bytes(x + 32 * b, most > 0 ? 127 / most : 0, q + 32 * b);
+    sums[b] = block_to_bytes(x + 32 * b, most > 0 ? 127 / most : 0, q + 32 * b);
   }
 }
 
@@ -45,29 +41,21 @@ INLINE void bytes_by_32(const float *x, int K, int8_t *q, float *scales, int32_t
 INLINE void bytes_by_256(const float *x, int K, int8_t *q, float *scales, int32_t *sums) {
   int16_t *sums16 = (int16_t *)sums;
   for (int b = 0; b < K / 256; b++) {
-    float most = magnitude(x + 256 * b, 16);
+    const float most = magnitude(x + 256 * b, 16);
     scales[b] = most / 127;
     for (int j = 8 * b; j < 8 * (b + 1); j++)
-      sums16[j] = (int16_t)to_bytes(x + 32 * j, most > 0 ? 127 / most : 0, q + 32 * j);
+      sums16[j] = (int16_t)block_to_bytes(x + 32 * j, most > 0 ? 127 / most : 0, q + 32 * j);
   }
 }
 
-#define WITH_BF16 __attribute__((target("avx512bf16")))
-
-WITH_BF16 static void to_bf16(const float *x, int K, uint16_t *y) {
-  int k = 0;
-  for (; k + 16 <= K; k += 16)
-    _mm256_storeu_si256((__m256i *)(y + k), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x + k)));
-  if (k < K) {
-    __mmask16 rest = (__mmask16)((1u << (K - k)) - 1);
-    _mm256_mask_storeu_epi16(y + k, rest, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(rest, x + k)));
+/* To the nearest, to even where two are as near; NaN stays NaN. */
+INLINE void to_bf16(const float *x, int K, uint16_t *y) {
+  for (int k = 0; k < K; k++) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, x + k, sizeof bits);
+    const int is_nan = (bits & 0x7fffffff) > 0x7f800000;
+    y[k] = (uint16_t)(is_nan ? bits >> 16 | 64 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16);
   }
-}
-
-/* Bytes that a column takes as its kernel reads it, in whole cache lines. */
-INLINE size_t column_bytes(int type, int K) {
-  size_t bytes = type == F32 ? 0 : type == BF16 ? 2 * (size_t)K : (size_t)K + (size_t)(K / 32) * 8;
-  return (bytes + 63) & ~(size_t)63;
 }
 
 INLINE column read_column(int type, const float *x, int K, uint8_t *room) {

@@ -1,13 +1,9 @@
-/* What our kernels share: ggml's tensor, and the instructions that they are made of. */
+/* What our kernels share: ggml's tensor, and which instructions there are. */
 #ifndef SLED_KERNELS_H
 #define SLED_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* The kernels of a file are for processors that have these; sled_kernels_supported() asks. */
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")
-#include <immintrin.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define INLINE static inline __attribute__((always_inline))
@@ -28,7 +24,10 @@ struct ggml_tensor {
   void *data;
 };
 
-/* 16 f16 -> f32 */
-INLINE __m512 halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+/* Instructions that kernels are written for; each has those before it. */
+enum instructions { NONE, AVX2, AVX512, AVX512_BF16 };
+
+/* Those that this processor has and that are allowed, see sled_kernels_supported(). */
+enum instructions instructions_used(void);
 
 #endif

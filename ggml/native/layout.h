@@ -35,4 +35,13 @@ INLINE const type_info *info_of(int type) {
   }
 }
 
+/* Room for x as the kernels read it, on the stack of the thread that computes. */
+#define SCRATCH (384 * 1024)
+
+/* Bytes that a column takes as its kernel reads it, in whole cache lines. */
+INLINE size_t column_bytes(int type, int K) {
+  size_t bytes = type == F32 ? 0 : type == BF16 ? 2 * (size_t)K : (size_t)K + (size_t)(K / 32) * 8;
+  return (bytes + 63) & ~(size_t)63;
+}
+
 #endif

@@ -15,18 +15,23 @@ const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
 const PROBE_BYTES = 1 << 12;
 
+/** By `level`, enum instructions of native/kernels.h; attention is for AVX-512 alone. */
+const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
 const KNOWN = new WeakMap<Native, Kernels>();
 
 /**
  * Our own kernels for a CPU, native/*.c. Graphs stay what they are; of a node that ggml made, only what computes it is replaced.
  */
 export class Kernels implements WeightLayout {
+  /** What they are made of. */
+  readonly instructions: (typeof INSTRUCTIONS)[number];
   readonly #functions: KernelFunctions;
   readonly #product: Uint8Array;
   readonly #attention: Uint8Array;
 
   private constructor(native: Native, functions: KernelFunctions) {
     this.#functions = functions;
+    this.instructions = INSTRUCTIONS[functions.level - 1];
     this.#product = customOperation(native, functions.product);
     this.#attention = customOperation(native, functions.attention);
   }

@@ -194,7 +194,7 @@ export const REGISTRY = {
 
 /** Our own library, native/*.c: names without `sled_kernels_`. */
 export const KERNELS = {
-  supported: ['int'],
+  supported: ['int', 'int'],
   product_fits: ['int', 'int', 'int64', 'int64'],
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
   attention_fits: ['int', 'int64', 'int64', 'int64'],

@@ -38,8 +38,12 @@ export interface Native {
 /** Files in memory. */
 export type MappingFunctions = Functions<typeof MAPPING>;
 
-/** native/*.c: functions, and the addresses of operations. */
-export type KernelFunctions = Functions<typeof KERNELS> & { readonly product: Pointer; readonly attention: Pointer };
+/** native/*.c: functions, the addresses of operations, and what supported() answered. */
+export type KernelFunctions = Functions<typeof KERNELS> & {
+  readonly product: Pointer;
+  readonly attention: Pointer;
+  readonly level: number;
+};
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
@@ -82,6 +86,9 @@ function open(file: string): LibraryHandle {
   }
 }
 
+/** enum instructions */
+const [AVX2, BEST] = [1, 3];
+
 /** Where there are none, ggml's own do the same, more slowly. */
 function openKernels(onCall: CallWatcher | undefined): KernelFunctions | undefined {
   const file = findKernels();
@@ -90,9 +97,10 @@ function openKernels(onCall: CallWatcher | undefined): KernelFunctions | undefin
   const absent: string[] = [];
   const functions = bind(library, 'sled_kernels_', KERNELS, { absent, onCall });
   if (absent.length) throw new GgmlError(`openGgml: ${file} is of another version, without ${absent.join(', ')}`);
-  if (!functions.supported()) return undefined;
+  const level = functions.supported(process.env.SLED_GGML_KERNELS === 'avx2' ? AVX2 : BEST);
+  if (level === 0) return undefined;
   const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
-  return { ...functions, product: address('product'), attention: address('attention') };
+  return { ...functions, level, product: address('product'), attention: address('attention') };
 }
 
 interface Binding {

@@ -56,7 +56,7 @@ export function findLibraries(directory?: string): GgmlLibraries {
 
 /**
  * The library of our own kernels, which `npm ci` compiles where there is a compiler and the published package holds.
- * SLED_GGML_KERNELS=off leaves everything to ggml's.
+ * SLED_GGML_KERNELS=off leaves everything to ggml's, =avx2 takes those for processors without AVX-512.
  */
 export function findKernels(): string | undefined {
   if (process.env.SLED_GGML_KERNELS === 'off') return undefined;
