@@ -14,6 +14,8 @@ import { AheadStep, NoiseAhead, SplitStep } from './split-step.js';
 /** Cache lengths that graphs are built for: powers of two from here. */
 const SHORTEST_WINDOW = 128;
 const SHORTEST_PREFILL = 4;
+/** Prefill graphs are for powers of two positions up to here, and above for multiples of it: a third of padding would be a third of the time. */
+const PREFILL_STEP = 16;
 /** Positions of one prefill graph; longer texts take several, so that other streams are not kept waiting. */
 export const LONGEST_PREFILL = 64;
 /** Graphs kept: building one again costs milliseconds, keeping one its activations' memory. */
@@ -21,6 +23,8 @@ const GRAPHS_KEPT = 48;
 
 /** The power of two that holds `needed`, from `smallest` up. */
 const bucket = (needed: number, smallest: number) => Math.max(smallest, 2 ** Math.ceil(Math.log2(needed)));
+
+const roundedUp = (count: number, step: number) => Math.ceil(count / step) * step;
 
 type BuiltGraph = StepGraph | PrefillGraph | TrunkGraph | HeadGraph | NoiseGraph;
 
@@ -86,7 +90,7 @@ export class GraphCache {
   /** A prefill of `count` positions of a slot whose last is number `length` - 1. */
   prefill({ slot, count, length }: { slot: number; count: number; length: number }): PrefillGraph {
     const window = this.#window(slot, length);
-    const capacity = bucket(count, SHORTEST_PREFILL);
+    const capacity = count <= PREFILL_STEP ? bucket(count, SHORTEST_PREFILL) : roundedUp(count, PREFILL_STEP);
     const key = `prefill ${slot} ${capacity} ${window.length}`;
     return this.#get(key, () => new PrefillGraph(this.parts, window, capacity));
   }
