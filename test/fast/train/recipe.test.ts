@@ -105,17 +105,17 @@ test("a voice of one's own holds the same sentence on one side, at least one of 
   expect(splitByText(['a', 'b'], (line) => line).heldOut.length).toBe(1);
 });
 
-test("a voice of one's own hears an hour four times, at the rates of a new voice, and its codec once", () => {
+test("a voice of one's own hears an hour seven times, at the rates of a new voice, and its codec once", () => {
   const heads = [
     [2, 0],
     [4, 0],
   ] as const;
   const [short, hour] = [ownVoiceRecipe(60, []), ownVoiceRecipe(3600, heads)];
-  expect([short.steps, hour.steps]).toEqual([200, 500]);
+  expect([short.steps, hour.steps]).toEqual([400, 1600]);
   const fresh = readJson('configs/first-voice.json').training;
   expect(hour.learningRate).toBe(fresh.learningRate);
   expect(hour.matrixLearningRate).toBe(fresh.matrixLearningRate);
-  expect([hour.alignmentWeight, hour.guidedHeads]).toEqual([fresh.alignmentWeight, heads]);
+  expect([hour.alignmentWeight, hour.guidedHeads]).toEqual([0.5, heads]);
   expect([short.alignmentWeight, short.guidedHeads]).toEqual([0, []]);
   expect([60, 2400, 36_000].map((seconds) => ownVoiceCodec(seconds).steps)).toEqual([200, 300, 400]);
 });

@@ -144,7 +144,7 @@ describe('docs/training.md', () => {
     expect(spoken?.length).toBe(2 * frames);
     expect(spoken?.at(-1)).toBe(tokens.length - 1); // the last token but </s>
     const { training } = JSON.parse(readFileSync(at('my-recordings-voice/work/run/best/state.json'), 'utf8'));
-    expect(training).toMatchObject({ alignmentWeight: 0.2, guidedHeads: [[2, 0], [4, 0]] }); // prettier-ignore
+    expect(training).toMatchObject({ alignmentWeight: 0.5, guidedHeads: [[2, 0], [4, 0]] }); // prettier-ignore
   });
 
   it("the voice of one's own speaks through its own codec", () => {
