@@ -1,9 +1,10 @@
 import koffi from 'koffi';
 import { BufferType, RowsBufferType } from './buffer.js';
 import { GgmlError } from './errors.js';
-import { Kernels } from './kernels.js';
+import type { Kernels } from './kernels.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
+import type { Tensor } from './tensor.js';
 
 const SET_THREADS = koffi.proto('void', ['void*', 'int']);
 const GET_EXTRA_BUFFER_TYPES = koffi.proto('void*', ['void*']);
@@ -105,7 +106,7 @@ export class Backend extends NativeOwner {
     const interleaving = pointersAt(extra?.(devicePointer)).map(
       (type) => new BufferType(native, type, devicePointer, true),
     );
-    this.kernels = device.kind === 'cpu' ? Kernels.of(native) : undefined;
+    this.kernels = device.kind === 'cpu' ? native.kernels : undefined;
     const rows = this.kernels && new RowsBufferType(native, plain, devicePointer, this.kernels);
     this.extraBufferTypes = rows ? [rows, ...interleaving] : interleaving;
   }
@@ -114,6 +115,10 @@ export class Backend extends NativeOwner {
   get abortable(): boolean {
     return this.#setAbort !== undefined;
   }
+
+  /** Whether our own kernels multiply a matrix, whatever columns of x it meets: for what overlaps, which ggml's interleaved ones refuse. */
+  readonly hasKernelFor = ({ type, ne: [columns, rows] }: Tensor): boolean =>
+    this.kernels?.supports(type, columns, rows) ?? false;
 
   /** Sets the number of threads (1 to 512); a GgmlError on a backend without threads, or while it computes. */
   setThreads(threads: number): void {

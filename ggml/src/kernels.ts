@@ -15,9 +15,11 @@ const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
 const PROBE_BYTES = 1 << 12;
 
+/** What a node is made with. */
+type GraphFunctions = Pick<Native, 'ggml' | 'initContext'>;
+
 /** By `level`, enum instructions of native/kernels.h; attention is for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
-const KNOWN = new WeakMap<Native, Kernels>();
 
 /**
  * Our own kernels for a CPU, native/*.c. Graphs stay what they are; of a node that ggml made, only what computes it is replaced.
@@ -29,18 +31,12 @@ export class Kernels implements WeightLayout {
   readonly #product: Uint8Array;
   readonly #attention: Uint8Array;
 
-  private constructor(native: Native, functions: KernelFunctions) {
+  /** `level` is what `supported` answered. */
+  constructor(native: GraphFunctions, functions: KernelFunctions, level: number) {
     this.#functions = functions;
-    this.instructions = INSTRUCTIONS[functions.level - 1];
+    this.instructions = INSTRUCTIONS[level - 1];
     this.#product = customOperation(native, functions.product);
     this.#attention = customOperation(native, functions.attention);
-  }
-
-  /** Those of a library: one for all backends, which share weights. Undefined where there are none. */
-  static of(native: Native): Kernels | undefined {
-    const known = KNOWN.get(native) ?? (native.kernels && new Kernels(native, native.kernels));
-    if (known) KNOWN.set(native, known);
-    return known;
   }
 
   /** Whether a matrix of `rows` rows of `columns` can be interleaved for product(). */
@@ -82,7 +78,7 @@ const dataOf = ({ pointer }: Tensor) => koffi.decode(pointer, DATA_OFFSET, 'void
 const operationOf = ({ pointer }: { pointer: Pointer }) => new Uint8Array(koffi.view(pointer + OP_OFFSET, OP_BYTES));
 
 /** How ggml writes an operation that calls `compute`, read off one. */
-function customOperation({ ggml, initContext }: Native, compute: Pointer): Uint8Array {
+function customOperation({ ggml, initContext }: GraphFunctions, compute: Pointer): Uint8Array {
   const { id } = TENSOR_TYPES.f32;
   const context = initContext(PROBE_BYTES);
   const source = context && ggml.new_tensor(context, id, 4, [1, 1, 1, 1]);

@@ -1,5 +1,6 @@
 import koffi, { type LibraryHandle } from 'koffi';
 import { GgmlError } from './errors.js';
+import { Kernels } from './kernels.js';
 import {
   BASE,
   C_TYPES,
@@ -30,7 +31,7 @@ export interface Native {
   /** The C library's own; undefined on Windows, which has none of these names. */
   readonly mapping: MappingFunctions | undefined;
   /** Our own kernels; undefined where they are not compiled or the processor lacks their instructions. */
-  readonly kernels: KernelFunctions | undefined;
+  readonly kernels: Kernels | undefined;
   /** Who is told of every synchronous call, see OpenOptions. */
   readonly onCall: CallWatcher | undefined;
 }
@@ -38,12 +39,8 @@ export interface Native {
 /** Files in memory. */
 export type MappingFunctions = Functions<typeof MAPPING>;
 
-/** native/*.c: functions, the addresses of operations, and what supported() answered. */
-export type KernelFunctions = Functions<typeof KERNELS> & {
-  readonly product: Pointer;
-  readonly attention: Pointer;
-  readonly level: number;
-};
+/** native/*.c: functions, and the addresses of operations. */
+export type KernelFunctions = Functions<typeof KERNELS> & { readonly product: Pointer; readonly attention: Pointer };
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
@@ -65,7 +62,6 @@ export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Nati
     initContext: bindInit(base, { absent, onCall }),
     symbol: (name: string) => base.symbol(name) as Pointer,
     mapping: process.platform === 'win32' ? undefined : bind(koffi.load(null), '', MAPPING, { absent, onCall }),
-    kernels: openKernels(onCall),
     onCall,
   };
   if (absent.length) {
@@ -74,7 +70,7 @@ export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Nati
         'install the version of @node-llama-cpp that this package names',
     );
   }
-  return native;
+  return { ...native, kernels: openKernels(native) };
 }
 
 function open(file: string): LibraryHandle {
@@ -86,21 +82,18 @@ function open(file: string): LibraryHandle {
   }
 }
 
-/** enum instructions */
-const [AVX2, BEST] = [1, 3];
-
 /** Where there are none, ggml's own do the same, more slowly. */
-function openKernels(onCall: CallWatcher | undefined): KernelFunctions | undefined {
-  const file = findKernels();
+function openKernels(native: Omit<Native, 'kernels'>): Kernels | undefined {
+  const { file, mostLevel } = findKernels();
   if (file === undefined) return undefined;
   const library = open(file);
   const absent: string[] = [];
-  const functions = bind(library, 'sled_kernels_', KERNELS, { absent, onCall });
+  const functions = bind(library, 'sled_kernels_', KERNELS, { absent, onCall: native.onCall });
   if (absent.length) throw new GgmlError(`openGgml: ${file} is of another version, without ${absent.join(', ')}`);
-  const level = functions.supported(process.env.SLED_GGML_KERNELS === 'avx2' ? AVX2 : BEST);
+  const level = functions.supported(mostLevel);
   if (level === 0) return undefined;
   const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
-  return { ...functions, level, product: address('product'), attention: address('attention') };
+  return new Kernels(native, { ...functions, product: address('product'), attention: address('attention') }, level);
 }
 
 interface Binding {

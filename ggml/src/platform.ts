@@ -54,14 +54,20 @@ export function findLibraries(directory?: string): GgmlLibraries {
   throw new GgmlError(`openGgml: ${missing(packages[packages.length - 1])}`);
 }
 
+/** Values of SLED_GGML_KERNELS: the most that our own kernels may use, enum instructions of native/kernels.h. */
+const KERNEL_LEVELS: Readonly<Record<string, number>> = { off: 0, avx2: 1, avx512: 2, '': 3 };
+
 /**
- * The library of our own kernels, which `npm ci` compiles where there is a compiler and the published package holds.
- * SLED_GGML_KERNELS=off leaves everything to ggml's, =avx2 takes those for processors without AVX-512.
+ * The library of our own kernels, which `npm ci` compiles where there is a compiler and the published package holds, and the
+ * most that they may use. SLED_GGML_KERNELS=off leaves everything to ggml's, =avx2 and =avx512 do without newer instructions.
  */
-export function findKernels(): string | undefined {
-  if (process.env.SLED_GGML_KERNELS === 'off') return undefined;
+export function findKernels(): { file: string | undefined; mostLevel: number } {
+  const wanted = process.env.SLED_GGML_KERNELS ?? '';
+  const mostLevel = KERNEL_LEVELS[wanted] as number | undefined;
+  if (mostLevel === undefined)
+    throw new GgmlError(`openGgml: expected off, avx2 or avx512 in SLED_GGML_KERNELS, got ${wanted}`);
   const file = fileURLToPath(new URL(`../build/kernels-${process.platform}-${process.arch}.so`, import.meta.url));
-  return existsSync(file) ? file : undefined;
+  return { file: mostLevel > 0 && existsSync(file) ? file : undefined, mostLevel };
 }
 
 /** Why the libraries do not load on Alpine and the like. */

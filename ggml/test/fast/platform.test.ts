@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { openGgml } from '@sled-tts/ggml';
-import { findLibraries, gpuAdvice, isMusl } from '../../src/platform.js';
+import { findKernels, findLibraries, gpuAdvice, isMusl } from '../../src/platform.js';
 import { runChild } from '../child.js';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ggml-platform-'));
@@ -11,6 +11,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 afterEach(() => {
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
 });
 
 /** Another machine, as Node would describe it. */
@@ -26,6 +27,16 @@ test('a processor that ggml is not built for is named, with those that it is bui
   expect(() => findLibraries()).toThrow(/no prebuilt ggml for linux-riscv64 \(there is for linux-x64, linux-arm64/);
   pretend('sunos', 'x64');
   expect(() => findLibraries()).toThrow(/no prebuilt ggml for sunos-x64 .*SLED_GGML_DIR/);
+});
+
+test('our own kernels are left out where they were not made for the processor, or are not wanted; another wish is refused', () => {
+  pretend('linux', 'riscv64');
+  expect(findKernels().file).toBeUndefined();
+  vi.restoreAllMocks();
+  vi.stubEnv('SLED_GGML_KERNELS', 'off');
+  expect(findKernels()).toEqual({ file: undefined, mostLevel: 0 });
+  vi.stubEnv('SLED_GGML_KERNELS', 'sse');
+  expect(findKernels).toThrow('openGgml: expected off, avx2 or avx512 in SLED_GGML_KERNELS, got sse');
 });
 
 test('on musl the line says so, whether the libraries are missing or do not load', () => {

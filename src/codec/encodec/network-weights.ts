@@ -57,9 +57,7 @@ export async function loadNetwork(
     uploads.push([tensor, values]);
   }
   const scratch = context.tensor('f32', [scratchLength(shape.layers, frames * shape.columnsPerFrame)], 'scratch');
-  // Windows overlap, which ggml's interleaved kernels cannot read.
-  const isOurs = ({ type, ne: [columns, rows] }: Tensor) => backend.kernels?.supports(type, columns, rows) ?? false;
-  await context.allocateAsync(backend, { interleave: isOurs, zero: false });
+  await context.allocateAsync(backend, { interleave: backend.hasKernelFor, zero: false }); // windows overlap
   for (const [tensor, values] of uploads) await tensor.setAsync(values());
   return { ...shape, context, weights, scratch };
 }

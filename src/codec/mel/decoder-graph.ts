@@ -53,9 +53,8 @@ export async function loadDecoder(
   if (config.decoderSource === 'none') {
     declare(INVERSE_BASIS, 'f32', [config.fftSize + 2, config.fftSize], inverseBasis(config.fftSize));
   }
-  const isOurs = ({ name, type: stored, ne: [columns, rows] }: Tensor) =>
-    MATRIX.test(name) && (backend.kernels?.supports(stored, columns, rows) ?? false);
-  await context.allocateAsync(backend, { interleave: isOurs, zero: false });
+  const interleave = (weight: Tensor) => MATRIX.test(weight.name) && backend.hasKernelFor(weight); // windows overlap
+  await context.allocateAsync(backend, { interleave, zero: false });
   for (const [tensor, values] of uploads) await tensor.setAsync(values);
   return { context, weights };
 }
