@@ -204,14 +204,14 @@ async function readConfig(from: string) {
 }
 
 async function configsOf({ from, seconds }: Stages, { steps, seed }: Partial<TrainFlags>): Promise<TrainingConfigs> {
-  const { DECAY_SHARE, ownVoiceModel, ownVoiceRecipe } = await import('../train/own-voice.js');
+  const { decayStepsOf, ownVoiceModel, ownVoiceRecipe } = await import('../train/own-voice.js');
   const base = await readConfig(from);
   const recipe = ownVoiceRecipe(seconds, guidesAttention(base) ? base.alignmentHeads : []);
   const length = steps ?? recipe.steps;
   const shorter = {
     steps: length,
     warmupSteps: Math.min(recipe.warmupSteps, length),
-    decaySteps: Math.ceil(DECAY_SHARE * length),
+    decaySteps: decayStepsOf(length),
   };
   return {
     model: ownVoiceModel(base),

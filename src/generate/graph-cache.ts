@@ -39,16 +39,21 @@ interface StepSizes extends StepShape {
 /** Graphs by their sizes, the least recently used dropped. */
 export class GraphCache {
   readonly #graphs = new Map<string, BuiltGraph>();
+  readonly #rowsAtOnce: number;
 
   constructor(
     private readonly parts: GraphParts,
     private readonly cache: KvCache,
-  ) {}
+  ) {
+    this.#rowsAtOnce = parts.weights.rowsAtOnce;
+  }
 
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
   step(sizes: StepSizes): Step {
-    if (this.#shares(sizes.rows) > 1) return this.#split(sizes);
-    const alone = this.parts.workers.all.length === 1;
+    const { workers } = this.parts;
+    const shares = Math.min(workers.all.length, Math.ceil(sizes.rows / this.#rowsAtOnce));
+    if (shares > 1) return this.#split(sizes, shares);
+    const alone = workers.all.length === 1;
     return alone ? this.#whole(sizes, false) : new AheadStep(this.#whole(sizes, true), this.#noise());
   }
 
@@ -66,16 +71,9 @@ export class GraphCache {
     );
   }
 
-  /** Workers among whom that many rows are shared. */
-  #shares(rows: number): number {
-    const { workers, weights } = this.parts;
-    return Math.min(workers.all.length, Math.ceil(rows / weights.rowsAtOnce));
-  }
-
-  #split({ slot, rows, streams, length, watched }: StepSizes): Step {
+  #split({ slot, rows, streams, length, watched }: StepSizes, shares: number): Step {
     const { parts } = this;
     const { workers } = parts;
-    const shares = this.#shares(rows);
     const trunks = workers.all.slice(0, shares).map((worker, i) => {
       const from = Math.floor((i * rows) / shares);
       const shape = { rows: Math.floor(((i + 1) * rows) / shares) - from, watched };

@@ -12,7 +12,7 @@ const MIN_STEPS = 400;
 const MAX_STEPS = 8000;
 const SECONDS_PER_BATCH = 16;
 /** Of all steps, those in which the rates fall. */
-export const DECAY_SHARE = 0.6;
+export const decayStepsOf = (steps: number): number => Math.ceil(0.6 * steps);
 /** More than the shipped voice's 0.2: its other losses were half of what they are on recordings. */
 const ALIGNMENT_WEIGHT = 0.5;
 
@@ -31,7 +31,7 @@ export function ownVoiceRecipe(seconds: number, guidedHeads: SledConfig['alignme
     groupSize: 200,
     steps,
     warmupSteps: Math.min(50, Math.ceil(steps / 10)),
-    decaySteps: Math.ceil(DECAY_SHARE * steps),
+    decaySteps: decayStepsOf(steps),
     learningRate: 1e-3,
     matrixLearningRate: 4e-3,
     beta2: 0.99,
