@@ -7,15 +7,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { firstHost, groupFromEnvironment } from '../../../src/cli/rank-environment.js';
 import { splitBatch } from '../../../src/data/batches.js';
 import { readSafetensors, toFloat32 } from '../../../src/model/safetensors.js';
+import type { TrainingConfig } from '../../../src/train/training-config.js';
 import { startTraining, stepFolders, writeTinyRun } from './tiny-run.js';
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'ranks-'));
+  writeConfig();
+});
+
+/** A run of twenty steps, unless told otherwise. */
+function writeConfig(training: Partial<TrainingConfig> = {}): void {
   // Without dropout, whose masks depend on how a step is cut, and without Muon, whose bfloat16 iterations make steps out
   // of rounding; the noises and guidance dropout are on.
-  writeTinyRun(folder, { steps: 20, matrixLearningRate: 0, learningRate: 5e-4 }, { dropout: 0 });
-});
+  writeTinyRun(folder, { steps: 20, matrixLearningRate: 0, learningRate: 5e-4, ...training }, { dropout: 0 });
+}
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const out = (name: string) => join(folder, name);
@@ -45,6 +51,26 @@ test('two ranks with half of each batch reach the weights of one rank after 20 s
   expect(largestDifference('one', 'two')).toBeLessThan(1e-5);
   expect(largestDifference('one', 'two')).toBeGreaterThan(0);
 });
+
+test('from a trained network on they reach them within 1e-6', async () => {
+  writeConfig({ steps: 60, learningRate: 5e-3 });
+  expect(await startTraining(folder, ['--out', out('warm'), '--threads', '1', '--quiet']).ended).toMatchObject({
+    code: 0,
+  });
+  writeConfig();
+  for (const [name, flags] of [
+    ['warm-one', ['--threads', '1']],
+    ['warm-two', ['--processes', '2']],
+  ] as const)
+    // prettier-ignore
+    expect(
+      await startTraining(folder, ['--from', out('warm'), '--out', out(name), '--quiet', ...flags]).ended,
+    ).toMatchObject({ code: 0, errors: '' });
+  // A head that begins at zero has gradients of nearly nothing, by whose rounding Adam divides; a trained one has not.
+  expect(largestDifference('warm-one', 'warm-two')).toBeLessThan(1e-6);
+  expect(largestDifference('warm-one', 'warm-two')).toBeGreaterThan(0);
+  expect(largestDifference('warm', 'warm-one')).toBeGreaterThan(1e-3);
+}, 60_000);
 
 test('the others stop with one clear line when a rank is killed', async () => {
   const run = startTraining(folder, [
