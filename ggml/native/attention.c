@@ -4,7 +4,7 @@
  *
  * q [E, T, H, R] f32, k and v [E, K, H, R] f16, mask [K, T, 1, 1 or R] f16 -> [E, H, T, R] f32
  */
-#include "kernels.h"
+#include "helper.h"
 #include "vectors-avx512.h"
 
 #define LONGEST 4096 /* positions; their scores lie on the stack */
@@ -160,14 +160,75 @@ EXPORT int sled_kernels_attention_fits(int64_t E, int64_t T, int64_t K) {
   return instructions_used() >= AVX512 && (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
 }
 
-/* ggml_custom_op_t; `scale` is a float's bits in the place of a pointer. Each thread has a share of the heads. */
-EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, void *scale) {
+/* One query of every head. */
+typedef struct {
+  query first; /* of the first part */
+  int E, G;
+  int parts_per_row; /* H / G */
+  size_t k_part, v_part, k_row, v_row, mask_row;
+} attention_parts;
+
+static void attend_to(const query *a, int E, int G) { (E == 32 ? attend_2 : E == 64 ? attend_4 : attend_8)(a, G); }
+
+/* Neighbouring heads of one row. */
+static void attention_part(const void *of, int i, char *to, size_t stride) {
+  (void)stride;
+  const attention_parts *p = of;
+  const int h = i % p->parts_per_row, r = i / p->parts_per_row;
+  query a = p->first;
+  a.q += (size_t)i * p->G * p->E;
+  a.k += h * p->k_part + r * p->k_row;
+  a.v += h * p->v_part + r * p->v_row;
+  if (a.mask) a.mask += r * p->mask_row;
+  if (a.mask) a.K = visible(a.mask, a.K);
+  a.out = (float *)to;
+  attend_to(&a, p->E, p->G);
+}
+
+/* What `parts` of two bytes need not keep of a graph's memory, which may be gone when the helper still reads it. */
+INLINE void copy_shorts(uint16_t *to, const void *from, size_t count) {
+  for (size_t i = 0; i < count; i++) to[i] = ((const uint16_t *)from)[i];
+}
+
+/* Whether one query of each row was computed together with the helper, a part for some heads of a row. */
+static int attention_helped(struct ggml_tensor *dst, query a, int G) {
+  const struct ggml_tensor *q = dst->src[0], *k = dst->src[1], *v = dst->src[2], *mask = dst->src[3];
+  const int E = (int)q->ne[0], H = (int)q->ne[2], R = (int)q->ne[3], K = (int)k->ne[1], parts = H / G * R;
+  const int masks = mask ? (int)mask->ne[3] : 0;
+  const size_t queries = (size_t)R * H * E * sizeof(float);
+  if (q->ne[1] != 1 || q->nb[3] != H * E * sizeof(float) || parts < 2 || parts > MOST_PARTS) return 0;
+  if (queries + (size_t)masks * K * 2 > HELPED_SCRATCH || queries > HELPED_RESULTS) return 0;
+  char *room = helper_room();
+  if (!room) return 0;
+  copy_shorts((uint16_t *)room, q->data, queries / 2);
+  for (int r = 0; r < masks; r++)
+    copy_shorts((uint16_t *)(room + queries) + (size_t)r * K, (const char *)mask->data + r * mask->nb[3], K);
+  a.q = (const float *)room;
+  a.k = k->data;
+  a.v = v->data;
+  a.mask = mask ? (const uint16_t *)(room + queries) : NULL;
+  a.K = K;
+  work all = {.part = attention_part, .parts = parts, .columns = 1, .run = (size_t)G * E * sizeof(float), .whole = queries, .to = dst->data};
+  *(attention_parts *)all.of = (attention_parts){
+      .first = a, .E = E, .G = G, .parts_per_row = H / G,
+      .k_part = G * k->nb[2], .v_part = G * v->nb[2], .k_row = k->nb[3], .v_row = v->nb[3],
+      .mask_row = masks > 1 ? (size_t)K : 0};
+  compute_helped(&all);
+  return 1;
+}
+
+/*
+ * ggml_custom_op_t. `options` is no pointer: in its low half are the bits of a float, the scale, and above whether a thread that is
+ * alone may have help. Each thread has a share of the heads.
+ */
+EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, void *options) {
   const struct ggml_tensor *q = dst->src[0], *k = dst->src[1], *v = dst->src[2], *mask = dst->src[3];
   const int E = (int)q->ne[0], T = (int)q->ne[1], H = (int)q->ne[2], R = (int)q->ne[3], K = (int)k->ne[1];
-  const uint32_t bits = (uint32_t)(uintptr_t)scale;
+  const uint32_t bits = (uint32_t)(uintptr_t)options;
   const int G = heads_together(H), units = H / G * R;
   query a = {.k_stride = k->nb[1], .v_stride = v->nb[1]};
   __builtin_memcpy(&a.scale, &bits, sizeof bits);
+  if ((uintptr_t)options >> 32 && nth == 1 && attention_helped(dst, a, G)) return;
   for (int64_t i = (int64_t)units * ith / nth; i < (int64_t)units * (ith + 1) / nth; i++) {
     const int64_t h = i % (H / G) * G, r = i / (H / G);
     a.k = (const char *)k->data + h * k->nb[2] + r * k->nb[3];
@@ -177,7 +238,7 @@ EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, vo
       a.mask = mask ? (const uint16_t *)((const char *)mask->data + t * mask->nb[1] + r % mask->ne[3] * mask->nb[3]) : NULL;
       a.K = a.mask ? visible(a.mask, K) : K;
       a.out = (float *)((char *)dst->data + h * dst->nb[1] + t * dst->nb[2] + r * dst->nb[3]);
-      (E == 32 ? attend_2 : E == 64 ? attend_4 : attend_8)(&a, G);
+      attend_to(&a, E, G);
     }
   }
 }

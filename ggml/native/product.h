@@ -1,7 +1,10 @@
 /* A whole product, for vectors of either kind: PRODUCT is its name. */
+#include "helper.h"
 #include "rows.h"
 
 #define MOST_COLUMNS 64 /* of x that are read at a time */
+#define HELPED_COLUMNS 8
+#define HELPED_PART (64 * 1024) /* bytes of a matrix, below which a part is not worth it */
 
 /*
  * M columns, those of y `stride` bytes apart, WIDEST at a time and then what is left: the code of a type is copied for each number
@@ -66,14 +69,52 @@ static columns_kernel kernel_of(int type) {
   }
 }
 
+/* A product in parts, see helper.h. */
+typedef struct {
+  columns_kernel kernel;
+  const uint8_t *w;
+  size_t group_bytes;
+  int K, M, groups, groups_per_part;
+  column columns[HELPED_COLUMNS];
+} product_parts;
+
+static void product_part(const void *of, int i, char *to, size_t stride) {
+  const product_parts *p = of;
+  const int first = i * p->groups_per_part, left = p->groups - first;
+  const int count = left < p->groups_per_part ? left : p->groups_per_part;
+  for (int g = 0; g < count; g++)
+    p->kernel(p->w + (first + g) * p->group_bytes, p->columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
+}
+
+/* Whether a few columns of x were multiplied together with the helper. */
+static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
+  const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
+  const int type = w->type, K = (int)w->ne[0], M = (int)x->ne[1], groups = (int)(w->ne[1] / ROWS);
+  const size_t bytes = groups * group_bytes, room = column_bytes(type, K), whole = w->ne[1] * sizeof(float);
+  if (bytes < 2 * HELPED_PART || x->ne[1] > HELPED_COLUMNS || M * room > HELPED_SCRATCH || M * whole > HELPED_RESULTS / 2)
+    return 0;
+  uint8_t *scratch = x->ne[2] * x->ne[3] == 1 ? helper_room() : NULL;
+  if (!scratch) return 0;
+  const int most = bytes / HELPED_PART < MOST_PARTS ? (int)(bytes / HELPED_PART) : MOST_PARTS;
+  const int per_part = (groups + most - 1) / most;
+  work all = {.part = product_part, .parts = (groups + per_part - 1) / per_part, .columns = M, .run = per_part * ROWS * sizeof(float), .whole = whole, .to = dst->data, .stride = dst->nb[1]};
+  product_parts *p = (product_parts *)all.of;
+  *p = (product_parts){kernel_of(type), w->data, group_bytes, K, M, groups, per_part, {{0}}};
+  for (int c = 0; c < M; c++)
+    p->columns[c] = read_column(type, (const float *)((const char *)x->data + c * x->nb[1]), K, scratch + c * room);
+  compute_helped(&all);
+  return 1;
+}
+
 /* dst [N, M, a, b] = interleaved w [K, N] times x [K, M, a, b]; each thread a share of the rows. */
-void PRODUCT(struct ggml_tensor *dst, int ith, int nth) {
+void PRODUCT(struct ggml_tensor *dst, int ith, int nth, int helped) {
   const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
   const int type = w->type, K = (int)w->ne[0];
   const int64_t groups = w->ne[1] / ROWS, first = groups * ith / nth, end = groups * (ith + 1) / nth;
   if (first == end) return;
   const type_info *info = info_of(type);
   const size_t group_bytes = (size_t)(K / info->block) * info->bytes * ROWS, room = column_bytes(type, K);
+  if (helped && nth == 1 && product_helped(dst, group_bytes)) return;
   const columns_kernel kernel = kernel_of(type);
   const int64_t M = x->ne[1];
   int most = room ? (int)(SCRATCH / room) : MOST_COLUMNS;

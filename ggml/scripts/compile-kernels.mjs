@@ -12,6 +12,8 @@ const library = join(folder, `build/kernels-${process.platform}-${process.arch}.
 // Without the C library, so that it runs beside any version of it.
 const FLAGS = ['-std=c11', '-O3', '-fno-math-errno', '-Wall', '-Wextra', '-Werror', '-fvisibility=hidden'];
 FLAGS.push('-shared', '-fPIC', '-nostdlib', '-s');
+// It stays loaded until the process ends: its helper still runs when Node closes the libraries that it opened.
+FLAGS.push('-Wl,-z,nodelete');
 
 const files = () => readdirSync(native).map((name) => join(native, name));
 const modified = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -33,7 +35,8 @@ function compile(compiler) {
 
 function build() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'they are for Linux on x64';
-  if (files().every((file) => modified(library) > modified(file))) return undefined;
+  const made = [...files(), fileURLToPath(import.meta.url)];
+  if (made.every((file) => modified(library) > modified(file))) return undefined;
   mkdirSync(join(folder, 'build'), { recursive: true });
   const reasons = [];
   for (const compiler of process.env.CC ? [process.env.CC] : ['cc', 'gcc', 'clang']) {

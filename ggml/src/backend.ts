@@ -48,6 +48,11 @@ export function listDevices(native: Native): FoundDevice[] {
 export interface BackendOptions {
   /** Threads of a CPU backend (default: the cores, at most 4); ignored by other devices. */
   readonly threads?: number;
+  /**
+   * Whether one thread of a CPU backend has help with our own kernels from a thread that takes only what nobody else wants
+   * of the processors (default: no).
+   */
+  readonly helped?: boolean;
 }
 
 interface Job {
@@ -70,6 +75,8 @@ export class Backend extends NativeOwner {
   readonly extraBufferTypes: readonly BufferType[];
   /** Our own, on a CPU that they are made for. */
   readonly kernels: Kernels | undefined;
+  /** See BackendOptions. */
+  readonly helped: boolean;
   readonly #setThreads: ((backend: Pointer, threads: number) => void) | undefined;
   readonly #setAbort: ((backend: Pointer, callback: Pointer | null, data: Pointer | null) => void) | undefined;
   readonly #abortFlag: Pointer | undefined;
@@ -81,6 +88,7 @@ export class Backend extends NativeOwner {
     readonly device: Device,
     readonly pointer: Pointer,
     devicePointer: Pointer,
+    { helped = false }: BackendOptions = {},
   ) {
     const flag = native.initContext(ABORT_CONTEXT_BYTES) ?? undefined;
     super('backend', 'backend', () => {
@@ -107,6 +115,8 @@ export class Backend extends NativeOwner {
       (type) => new BufferType(native, type, devicePointer, true),
     );
     this.kernels = device.kind === 'cpu' ? native.kernels : undefined;
+    this.helped = helped && this.kernels !== undefined;
+    if (this.helped) this.kernels?.startHelper();
     const rows = this.kernels && new RowsBufferType(native, plain, devicePointer, this.kernels);
     this.extraBufferTypes = rows ? [rows, ...interleaving] : interleaving;
   }

@@ -111,6 +111,7 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
     const { native } = bufferType;
     mapping?.retain();
     super('buffer', 'buffer', () => {
+      native.kernels?.settle();
       native.ggml.backend_buffer_free(pointer);
       mapping?.release();
     });
@@ -139,6 +140,7 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   /** free() on a worker thread: giving hundreds of megabytes back to the system takes tens of milliseconds. */
   async freeAsync(): Promise<void> {
     if (!this.surrender()) return;
+    await this.bufferType.native.kernels?.settleAsync();
     await onWorker(this.bufferType.native.ggml.backend_buffer_free, this.#pointer);
     await this.#mapping?.releaseAsync();
   }

@@ -121,7 +121,7 @@ export class Ggml {
 
   #backendOf({ pointer: devicePointer, ...device }: FoundDevice, pointer: Pointer | null, options: BackendOptions) {
     if (!pointer) throw new GgmlError(`backend: ${device.name} does not start`);
-    const backend = new Backend(this.native, device, pointer, devicePointer);
+    const backend = new Backend(this.native, device, pointer, devicePointer, options);
     if (device.kind !== 'cpu') return backend;
     try {
       backend.setThreads(options.threads ?? Math.min(DEFAULT_THREADS, availableParallelism()));

@@ -123,7 +123,7 @@ export class Graph extends NativeOwner implements TensorStorage {
       const sources = tensor.sources.map((source) => source.describe()).join(', ');
       throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
     }
-    backend.kernels?.takeOver(tensor);
+    backend.kernels?.takeOver(tensor, backend);
   }
 
   #build(backend: Backend): void {

@@ -11,12 +11,14 @@ const OP_BYTES = 4 + 64;
 const PARAMETERS = 4;
 /** In a custom operation's parameters: what it hands to its function. */
 const USER_DATA = PARAMETERS + 16;
+/** In there, after attention's scale: whether a thread that is alone may have help. */
+const HELPED = USER_DATA + 4;
 const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
 const PROBE_BYTES = 1 << 12;
 
 /** What a node is made with. */
-type GraphFunctions = Pick<Native, 'ggml' | 'initContext'>;
+type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'mapping'>;
 
 /** By `level`, enum instructions of native/kernels.h; attention is for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
@@ -27,12 +29,15 @@ const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
 export class Kernels implements WeightLayout {
   /** What they are made of. */
   readonly instructions: (typeof INSTRUCTIONS)[number];
+  readonly #native: GraphFunctions;
   readonly #functions: KernelFunctions;
   readonly #product: Uint8Array;
   readonly #attention: Uint8Array;
+  #hasHelper = false;
 
   /** `level` is what `supported` answered. */
   constructor(native: GraphFunctions, functions: KernelFunctions, level: number) {
+    this.#native = native;
     this.#functions = functions;
     this.instructions = INSTRUCTIONS[level - 1];
     this.#product = customOperation(native, functions.product);
@@ -52,15 +57,41 @@ export class Kernels implements WeightLayout {
     return onWorker(this.#functions.pack, ...placeOf(weight), bytes, dataOf(weight));
   }
 
-  /** Gives a node to a kernel of ours if there is one for it. */
-  takeOver(node: Tensor): void {
-    if (node.op === 'mulMat' && node.sources[0].root.storage?.layout) operationOf(node).set(this.#product);
+  /**
+   * Starts the process's helper, see native/helper.h, if there is none yet. Where the system gives no thread, kernels go without.
+   */
+  startHelper(): void {
+    if (this.#hasHelper) return;
+    this.#hasHelper = true;
+    const thread = new BigUint64Array(1);
+    if (this.#native.mapping?.pthread_create(thread, null, this.#functions.help, null) === 0)
+      this.#functions.helper_started();
+  }
+
+  /** Waits, in this thread, until the helper reads nothing that was computed before: for memory that is to be given back. */
+  settle(): void {
+    this.#functions.helper_settled();
+  }
+
+  /** settle() on a worker thread. */
+  settleAsync(): Promise<void> {
+    return onWorker(this.#functions.helper_settled);
+  }
+
+  /** Gives a node to a kernel of ours if there is one for it; `helped` where the helper is to take a part of it. */
+  takeOver(node: Tensor, { helped }: { helped: boolean }): void {
+    if (node.op === 'mulMat' && node.sources[0].root.storage?.layout) this.#replace(node, this.#product, helped);
     if (node.op === 'flashAttention' && this.#attends(node)) {
-      const operation = operationOf(node);
-      const scale = operation.slice(PARAMETERS, PARAMETERS + 4); // ggml's first parameter
-      operation.set(this.#attention);
-      operation.set(scale, USER_DATA);
+      const scale = operationOf(node).slice(PARAMETERS, PARAMETERS + 4); // ggml's first parameter
+      this.#replace(node, this.#attention, helped).set(scale, USER_DATA);
     }
+  }
+
+  #replace(node: Tensor, operation: Uint8Array, helped: boolean): Uint8Array {
+    const replaced = operationOf(node);
+    replaced.set(operation);
+    replaced[HELPED] = helped ? 1 : 0;
+    return replaced;
   }
 
   /** Heads of queries, keys and values side by side, keys and values in f16. */

@@ -198,13 +198,16 @@ export const KERNELS = {
   product_fits: ['int', 'int', 'int64', 'int64'],
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
   attention_fits: ['int', 'int64', 'int64', 'int64'],
+  helper_started: ['void'],
+  helper_settled: ['void'],
 } as const satisfies Record<string, Signature>;
 
-/** Of the C library: file mapping, and what the system is told of memory. */
+/** Of the C library: file mapping, what the system is told of memory, and threads. */
 export const MAPPING = {
   mmap: ['ptr', 'ptr', 'size', 'int', 'int', 'int', 'int64'],
   munmap: ['int', 'ptr', 'size'],
   madvise: ['int', 'ptr', 'size', 'int'],
+  pthread_create: ['int', 'memory', 'ptr', 'ptr', 'ptr'],
 } as const satisfies Record<string, Signature>;
 
 /** The gguf_* functions of libggml-base, without that prefix. */

@@ -36,11 +36,15 @@ export interface Native {
   readonly onCall: CallWatcher | undefined;
 }
 
-/** Files in memory. */
+/** Files in memory, and threads. */
 export type MappingFunctions = Functions<typeof MAPPING>;
 
 /** native/*.c: functions, and the addresses of operations. */
-export type KernelFunctions = Functions<typeof KERNELS> & { readonly product: Pointer; readonly attention: Pointer };
+export type KernelFunctions = Functions<typeof KERNELS> & {
+  readonly product: Pointer;
+  readonly attention: Pointer;
+  readonly help: Pointer;
+};
 
 // Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
 const WORKER_STACK_BYTES = 2 << 20;
@@ -93,7 +97,8 @@ function openKernels(native: Omit<Native, 'kernels'>): Kernels | undefined {
   const level = functions.supported(mostLevel);
   if (level === 0) return undefined;
   const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
-  return new Kernels(native, { ...functions, product: address('product'), attention: address('attention') }, level);
+  const addresses = { product: address('product'), attention: address('attention'), help: address('help') };
+  return new Kernels(native, { ...functions, ...addresses }, level);
 }
 
 interface Binding {

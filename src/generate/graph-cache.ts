@@ -45,7 +45,7 @@ export class GraphCache {
     private readonly parts: GraphParts,
     private readonly cache: KvCache,
   ) {
-    this.#rowsAtOnce = parts.weights.rowsAtOnce;
+    this.#rowsAtOnce = parts.weights.rowsAtOnce(parts.workers.main);
   }
 
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */

@@ -52,9 +52,14 @@ export class Weights {
     return found;
   }
 
-  /** Rows of a step that one worker computes in the time of one: the two of guidance, where a weight is unpacked once for both. */
-  get rowsAtOnce(): number {
-    return this.contexts.some(({ tensors }) => tensors.some(({ storage }) => storage?.layout)) ? 2 : 1;
+  /**
+   * Rows of a step that a worker should compute alone: where a weight is unpacked once for several, the two of guidance, which
+   * take the time of one, and as many as a kernel multiplies at a time where the worker has help.
+   */
+  rowsAtOnce({ helped }: Backend): number {
+    const isInterleaved = this.contexts.some(({ tensors }) => tensors.some(({ storage }) => storage?.layout));
+    if (!isInterleaved) return 1;
+    return helped ? 8 : 2;
   }
 
   /** Bytes of all weights. */

@@ -15,7 +15,8 @@ export interface WorkersOptions {
  *
  * ggml's threads wait for each other busily after every operation, some 350 times a frame. Where another program has one of the
  * processors, each wait may last a time slice: two threads of one graph then take 450 ms for what takes 8. Graphs of one
- * thread each wait for each other once a frame and share a processor like any other program.
+ * thread each wait for each other once a frame and share a processor like any other program. A thread that has one more beside
+ * it has help instead, where there are kernels for that: what it helps with nobody waits for.
  */
 export class Workers {
   private constructor(
@@ -26,7 +27,7 @@ export class Workers {
 
   /** @throws {GgmlError} when there is no such device. @throws {RangeError} for a number of threads that ggml has not. */
   static async open(ggml: Ggml, { device, threads }: WorkersOptions): Promise<Workers> {
-    const main = await ggml.backendAsync(device, { threads });
+    const main = await ggml.backendAsync(device, { threads, helped: threads === 2 });
     if (main.device.kind !== 'cpu') return new Workers([main], 1);
     const more = Math.min(threads, MOST_WORKERS) - 1;
     return new Workers([main, ...Array.from({ length: more }, () => ggml.backend(device, { threads: 1 }))], threads);

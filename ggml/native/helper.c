@@ -1,0 +1,125 @@
+#include "helper.h"
+
+#include <immintrin.h>
+#include <stdatomic.h>
+
+#include "system.h"
+
+#define AWAKE (1 << 17) /* ticks that it looks for work before it sleeps: some 50 microseconds, longer than between two products and shorter than between frames */
+
+enum { WAIT = 128, WAKE = 129 }; /* FUTEX_, for the threads of this process */
+
+static struct {
+  /* generation << 32 | parts << 16 | the next part that nobody has taken */
+  _Alignas(64) _Atomic uint64_t claims;
+  _Alignas(64) _Atomic uint32_t asleep;
+  _Atomic uint32_t visits; /* odd while the helper computes */
+  _Atomic uint32_t done[MOST_PARTS]; /* the generation in which the helper last finished this part */
+  _Alignas(64) _Atomic int taken;
+  _Atomic int started;
+  uint32_t generation;
+  work now;
+} team;
+static _Alignas(64) char room[HELPED_SCRATCH], results[HELPED_RESULTS];
+
+INLINE int parts_of(uint64_t claims) { return (int)(claims >> 16 & 0xffff); }
+INLINE int next_of(uint64_t claims) { return (int)(claims & 0xffff); }
+INLINE uint32_t generation_of(uint64_t claims) { return (uint32_t)(claims >> 32); }
+INLINE int is_open(uint64_t claims) { return next_of(claims) < parts_of(claims); }
+
+/* The part that was taken; -1 where none is left of this generation. */
+static int take(uint32_t generation) {
+  uint64_t claims = atomic_load(&team.claims);
+  while (generation_of(claims) == generation && is_open(claims))
+    if (atomic_compare_exchange_weak(&team.claims, &claims, claims + 1)) return next_of(claims);
+  return -1;
+}
+
+/* Until work comes; whether some came while it looked. */
+static int look_for_work(void) {
+  const uint64_t since = __rdtsc();
+  do {
+    if (is_open(atomic_load(&team.claims))) return 1;
+    _mm_pause();
+  } while (__rdtsc() - since < AWAKE);
+  atomic_store(&team.asleep, 1);
+  if (!is_open(atomic_load(&team.claims))) system_call(FUTEX, &team.asleep, WAIT, (const void *)1, NULL);
+  atomic_store(&team.asleep, 0);
+  return 0;
+}
+
+/* The helper's life. It is pthread_create()'s start routine. */
+EXPORT void *sled_kernels_help(void *unused) {
+  set_scheduling(IDLE);
+  for (;;) {
+    if (!look_for_work()) continue;
+    const uint32_t generation = generation_of(atomic_load(&team.claims));
+    /* A copy may be torn by the next work; then nothing is left to take of this generation. */
+    const work mine = team.now;
+    atomic_fetch_add(&team.visits, 1);
+    for (int i; (i = take(generation)) >= 0;) {
+      mine.part(mine.of, i, results + (size_t)i * mine.columns * mine.run, mine.run);
+      atomic_store(&team.done[i], generation);
+    }
+    atomic_fetch_add(&team.visits, 1);
+  }
+  return unused;
+}
+
+/* After pthread_create(). */
+EXPORT void sled_kernels_helper_started(void) { atomic_store(&team.started, 1); }
+
+/* Returns when the helper has let go of what it was reading; for memory that is to be given back. */
+EXPORT void sled_kernels_helper_settled(void) {
+  const uint32_t visits = atomic_load(&team.visits);
+  if (visits % 2 == 0) return;
+  while (atomic_load(&team.visits) == visits) _mm_pause();
+}
+
+void *helper_room(void) {
+  int free = 0;
+  if (!atomic_load(&team.started)) return NULL;
+  return atomic_compare_exchange_strong(&team.taken, &free, 1) ? room : NULL;
+}
+
+/* Whether the helper finished part i by the deadline. */
+static int is_done(int i, uint64_t deadline) {
+  while (atomic_load(&team.done[i]) != team.generation) {
+    if (__rdtsc() > deadline) return 0;
+    _mm_pause();
+  }
+  return 1;
+}
+
+static void copy_part(const work *w, int i, char *to) {
+  const size_t left = w->whole - i * w->run, run = left < w->run ? left : w->run;
+  const char *from = results + (size_t)i * w->columns * w->run;
+  for (int c = 0; c < w->columns; c++)
+    for (size_t j = 0; j < run; j += sizeof(float))
+      *(float *)(to + c * w->stride + j) = *(const float *)(from + c * w->run + j);
+}
+
+void compute_helped(const work *w) {
+  team.now = *w;
+  const uint32_t generation = ++team.generation;
+  const uint64_t begin = __rdtsc();
+  atomic_store(&team.claims, (uint64_t)generation << 32 | (uint64_t)w->parts << 16 | 1);
+  if (atomic_load(&team.asleep)) {
+    atomic_store(&team.asleep, 0);
+    system_call(FUTEX, &team.asleep, WAKE, (const void *)1, NULL);
+  }
+  uint64_t own = 0;
+  for (int i = 0; i >= 0; i = take(generation)) {
+    w->part(w->of, i, w->to + i * w->run, w->stride);
+    own |= 1ull << i;
+  }
+  /* The helper is given about the time of two parts for its last one. */
+  const uint64_t now = __rdtsc(), deadline = now + 2 * (now - begin) / __builtin_popcountll(own);
+  for (int i = 1; i < w->parts; i++) {
+    if (own >> i & 1) continue;
+    char *to = w->to + i * w->run;
+    if (is_done(i, deadline)) copy_part(w, i, to);
+    else w->part(w->of, i, to, w->stride);
+  }
+  atomic_store(&team.taken, 0);
+}

@@ -1,0 +1,37 @@
+/*
+ * A thread that helps the one that computes, and is never waited for.
+ *
+ * One processor has only so many reads of memory under way, and two read more than one. But threads that wait for each other wait for
+ * whatever else has a processor. So work comes in parts; whoever is free takes the next; and a part that the helper has begun and
+ * not finished when it is due is computed again by the thread that needs it. The helper writes to memory of its own alone, and has the
+ * priority of an idle processor, so that it takes nothing from anybody.
+ */
+#ifndef SLED_HELPER_H
+#define SLED_HELPER_H
+
+#include "kernels.h"
+
+#define MOST_PARTS 64
+#define HELPED_SCRATCH (384 * 1024)
+#define HELPED_RESULTS (512 * 1024)
+
+/* A result of `columns` columns, `stride` bytes apart in memory; a part is a run of bytes of each of them. */
+typedef struct {
+  /* Writes part i of what `of` says, its first column to `to`. What it reads does not change, nor does it move, while it is computed. */
+  void (*part)(const void *of, int i, char *to, size_t stride);
+  int parts;
+  int columns;
+  size_t run;   /* bytes of a part of a column */
+  size_t whole; /* bytes of a column; the last part may be shorter */
+  char *to;
+  size_t stride;
+  _Alignas(64) char of[512];
+} work;
+
+/* Room for what parts read, HELPED_SCRATCH bytes, and with it the helper; NULL where there is none or it has other work. */
+void *helper_room(void);
+
+/* Computes all parts of `w` together with the helper, whose room the caller has, and gives that back. */
+void compute_helped(const work *w);
+
+#endif

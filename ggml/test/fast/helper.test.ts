@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Backend, Graph, Tensor } from '@sled-tts/ggml';
+import { ggml, noise } from '../support.js';
+
+const alone = ggml.backend('cpu', { threads: 1 });
+const helped = [1, 2].map(() => ggml.backend('cpu', { threads: 1, helped: true }));
+afterAll(() => [alone, ...helped].forEach((one) => one.free()));
+
+const TYPES = ['f32', 'bf16', 'q8_0', 'q4_0', 'q4_K'] as const;
+const COLUMNS = 1024;
+const ROWS = 1040; // worth several parts, and no multiple of one
+const WEIGHTS = noise(COLUMNS * ROWS);
+
+interface Built {
+  graph: Graph;
+  result: Tensor;
+  free: () => void;
+}
+
+function product(on: Backend, type: (typeof TYPES)[number], columns: number): Built {
+  const context = ggml.context();
+  const w = context.tensor(type, [COLUMNS, ROWS]);
+  context.allocate(alone, { interleave: true });
+  w.set(WEIGHTS);
+  const x = context.input('f32', [COLUMNS, columns]);
+  const graph = context.graph();
+  const result = graph.expand(context.ops.mulMat(w, x).output());
+  graph.allocate(on);
+  x.set(noise(COLUMNS * columns, 2));
+  return { graph, result, free: () => (graph.free(), context.free()) };
+}
+
+type Heads = Record<'E' | 'H' | 'R' | 'K', number>;
+
+/** One query of each of R rows, each with its own mask, over K positions. */
+function attention(on: Backend, { E, H, R, K }: Heads): Built {
+  const context = ggml.context();
+  const q = context.input('f32', [E, H, 1, R]);
+  const [k, v] = ['k', 'v'].map((name) => context.input('f16', [E, H, K, R], name));
+  const mask = context.input('f16', [K, 1, 1, R]);
+  const { permute, flashAttention } = context.ops;
+  const [queries, keys, values] = [q, k, v].map((tensor) => permute(tensor, 0, 2, 1, 3));
+  const graph = context.graph();
+  const result = graph.expand(flashAttention(queries, keys, values, { mask, scale: 0.1 }).output());
+  graph.allocate(on);
+  [q, k, v].forEach((tensor, i) => tensor.set(noise(tensor.bytes / (i === 0 ? 4 : 2), i + 1)));
+  mask.set(Float32Array.from({ length: K * R }, (_, i) => (i % K > K - 9 * (1 + Math.floor(i / K)) ? -Infinity : 0)));
+  return { graph, result, free: () => (graph.free(), context.free()) };
+}
+
+function valuesOf({ graph, result, free }: Built): Float32Array {
+  try {
+    graph.computeSync();
+    return result.get() as Float32Array;
+  } finally {
+    free();
+  }
+}
+
+/** Threads that want processors meanwhile: the helper, which has them last, is left behind in the middle of its parts. */
+async function beside<T>(count: number, work: () => T | Promise<T>): Promise<T> {
+  const busy = Array.from({ length: count }, () => new Worker('for (;;);', { eval: true }));
+  try {
+    return await work();
+  } finally {
+    await Promise.all(busy.map((worker) => worker.terminate()));
+  }
+}
+
+describe.runIf(alone.kernels)('with help', () => {
+  test.each(TYPES)('products of %s have the same bits, whatever the number of columns', (type) => {
+    for (const columns of [1, 2, 8, 9])
+      expect(valuesOf(product(helped[0], type, columns))).toEqual(valuesOf(product(alone, type, columns)));
+  });
+
+  test.each<Heads>([
+    { E: 64, H: 16, R: 2, K: 700 },
+    { E: 64, H: 32, R: 1, K: 300 },
+    { E: 32, H: 4, R: 5, K: 90 },
+  ])('attention has the same bits: $E x $H heads, $R rows', (heads) => {
+    expect(valuesOf(attention(helped[0], heads))).toEqual(valuesOf(attention(alone, heads)));
+  });
+
+  test('results are the same while the helper is held up and two backends ask for it', async () => {
+    const heads = { E: 64, H: 16, R: 2, K: 700 };
+    const expected = [
+      valuesOf(product(alone, 'q4_K', 2)),
+      valuesOf(product(alone, 'f32', 2)),
+      valuesOf(attention(alone, heads)),
+    ];
+    const built = [product(helped[0], 'q4_K', 2), product(helped[1], 'f32', 2), attention(helped[0], heads)];
+    try {
+      await beside(3, async () => {
+        for (let i = 0; i < 40; i++) {
+          await Promise.all(built.map(({ graph }) => graph.compute()));
+          built.forEach(({ result }, n) => expect(result.get()).toEqual(expected[n]));
+        }
+      });
+    } finally {
+      for (const { free } of built) free();
+    }
+  });
+
+  test('memory is given back once the helper has let go of it', async () => {
+    const expected = valuesOf(product(alone, 'f32', 1));
+    await beside(3, () => {
+      for (let i = 0; i < 20; i++) expect(valuesOf(product(helped[0], 'f32', 1))).toEqual(expected);
+    });
+  });
+
+  test('a process ends well with the helper still at work', async () => {
+    const script = fileURLToPath(new URL('../helped-process.mjs', import.meta.url));
+    await beside(3, () => {
+      for (let i = 0; i < 5; i++)
+        expect(spawnSync(process.execPath, [script])).toMatchObject({ status: 0, signal: null });
+    });
+  });
+});
+
+test('a backend has help where it was asked for and there are kernels for it', () => {
+  expect(alone.helped).toBe(false);
+  expect(helped[0].helped).toBe(alone.kernels !== undefined);
+});
