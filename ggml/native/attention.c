@@ -8,7 +8,7 @@
 #include "vectors-avx512.h"
 
 #define LONGEST 4096 /* positions; their scores lie on the stack */
-#define MOST_QUERIES 8
+#define MOST_QUERIES 64
 #define TOGETHER 16 /* heads whose scores fill a vector */
 #define TILE 4 /* positions whose values are added up together */
 #define INFINITE 0xfc00 /* minus infinity in f16 */
@@ -160,85 +160,86 @@ EXPORT int sled_kernels_attention_fits(int64_t E, int64_t T, int64_t K) {
   return instructions_used() >= AVX512 && (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
 }
 
-/* One query of every head. */
-typedef struct {
-  query first; /* of the first part */
-  int E, G;
-  int parts_per_row; /* H / G */
-  size_t k_part, v_part, k_row, v_row, mask_row;
-} attention_parts;
-
 static void attend_to(const query *a, int E, int G) { (E == 32 ? attend_2 : E == 64 ? attend_4 : attend_8)(a, G); }
 
-/* Neighbouring heads of one row. */
-static void attention_part(const void *of, int i, char *to, size_t stride) {
+/* The operation in units, each a query of G neighbouring heads, in the order of the results: heads, then queries, then rows. */
+typedef struct {
+  query first;
+  int E, T, G, blocks;                   /* H / G */
+  size_t k_block, v_block, k_row, v_row; /* bytes */
+  int mask_rows;                         /* 1 or R */
+} attention;
+
+/* Unit i, whose results go to `out`; q and mask have no gaps. */
+static void attend_unit(const attention *all, int64_t i, float *out) {
+  query a = all->first;
+  const int64_t block = i % all->blocks, t = i / all->blocks % all->T, r = i / all->blocks / all->T;
+  a.q += i * all->G * all->E;
+  a.k += block * all->k_block + r * all->k_row;
+  a.v += block * all->v_block + r * all->v_row;
+  if (a.mask) a.mask += (r % all->mask_rows * all->T + t) * a.K;
+  if (a.mask) a.K = visible(a.mask, a.K);
+  a.out = out;
+  attend_to(&a, all->E, all->G);
+}
+
+typedef struct {
+  attention all;
+  int units, units_per_part;
+} attention_parts;
+
+static void attention_part(const void *of, int part, char *to, size_t stride) {
   (void)stride;
   const attention_parts *p = of;
-  const int h = i % p->parts_per_row, r = i / p->parts_per_row;
-  query a = p->first;
-  a.q += (size_t)i * p->G * p->E;
-  a.k += h * p->k_part + r * p->k_row;
-  a.v += h * p->v_part + r * p->v_row;
-  if (a.mask) a.mask += r * p->mask_row;
-  if (a.mask) a.K = visible(a.mask, a.K);
-  a.out = (float *)to;
-  attend_to(&a, p->E, p->G);
+  const int first = part * p->units_per_part, left = p->units - first;
+  const int count = left < p->units_per_part ? left : p->units_per_part;
+  for (int i = 0; i < count; i++) attend_unit(&p->all, first + i, (float *)to + i * p->all.G * p->all.E);
 }
 
-/* What `parts` of two bytes need not keep of a graph's memory, which may be gone when the helper still reads it. */
-INLINE void copy_shorts(uint16_t *to, const void *from, size_t count) {
-  for (size_t i = 0; i < count; i++) to[i] = ((const uint16_t *)from)[i];
+/* Words of two bytes; returns `to`. */
+static void *copy_shorts(void *to, const void *from, size_t count) {
+  for (size_t i = 0; i < count; i++) ((uint16_t *)to)[i] = ((const uint16_t *)from)[i];
+  return to;
 }
 
-/* Whether one query of each row was computed together with the helper, a part for some heads of a row. */
-static int attention_helped(struct ggml_tensor *dst, query a, int G) {
-  const struct ggml_tensor *q = dst->src[0], *k = dst->src[1], *v = dst->src[2], *mask = dst->src[3];
-  const int E = (int)q->ne[0], H = (int)q->ne[2], R = (int)q->ne[3], K = (int)k->ne[1], parts = H / G * R;
-  const int masks = mask ? (int)mask->ne[3] : 0;
-  const size_t queries = (size_t)R * H * E * sizeof(float);
-  if (q->ne[1] != 1 || q->nb[3] != H * E * sizeof(float) || parts < 2 || parts > MOST_PARTS) return 0;
-  if (queries + (size_t)masks * K * 2 > HELPED_SCRATCH || queries > HELPED_RESULTS) return 0;
+/* Whether it was computed together with the helper. */
+static int attention_helped(struct ggml_tensor *dst, const attention *all, int units, size_t mask_bytes) {
+  const size_t bytes = (size_t)units * all->G * all->E * sizeof(float);
+  if (units < 2 || bytes + mask_bytes > HELPED_SCRATCH || bytes > HELPED_RESULTS) return 0;
   char *room = helper_room();
   if (!room) return 0;
-  copy_shorts((uint16_t *)room, q->data, queries / 2);
-  for (int r = 0; r < masks; r++)
-    copy_shorts((uint16_t *)(room + queries) + (size_t)r * K, (const char *)mask->data + r * mask->nb[3], K);
-  a.q = (const float *)room;
-  a.k = k->data;
-  a.v = v->data;
-  a.mask = mask ? (const uint16_t *)(room + queries) : NULL;
-  a.K = K;
-  work all = {.part = attention_part, .parts = parts, .columns = 1, .run = (size_t)G * E * sizeof(float), .whole = queries, .to = dst->data};
-  *(attention_parts *)all.of = (attention_parts){
-      .first = a, .E = E, .G = G, .parts_per_row = H / G,
-      .k_part = G * k->nb[2], .v_part = G * v->nb[2], .k_row = k->nb[3], .v_row = v->nb[3],
-      .mask_row = masks > 1 ? (size_t)K : 0};
-  compute_helped(&all);
+  const int per_part = (units + MOST_PARTS - 1) / MOST_PARTS;
+  work w = {.part = attention_part, .parts = (units + per_part - 1) / per_part, .columns = 1, .whole = bytes, .to = dst->data};
+  w.run = (size_t)per_part * all->G * all->E * sizeof(float);
+  attention_parts *p = (attention_parts *)w.of;
+  *p = (attention_parts){*all, units, per_part};
+  p->all.first.q = copy_shorts(room, all->first.q, bytes / 2);
+  if (mask_bytes) p->all.first.mask = copy_shorts(room + bytes, all->first.mask, mask_bytes / 2);
+  compute_helped(&w);
+  leave_helper();
   return 1;
 }
 
 /*
  * ggml_custom_op_t. `options` is no pointer: in its low half are the bits of a float, the scale, and above whether a thread that is
- * alone may have help. Each thread has a share of the heads.
+ * alone may have help. Each thread has a share of the units.
  */
 EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, void *options) {
   const struct ggml_tensor *q = dst->src[0], *k = dst->src[1], *v = dst->src[2], *mask = dst->src[3];
-  const int E = (int)q->ne[0], T = (int)q->ne[1], H = (int)q->ne[2], R = (int)q->ne[3], K = (int)k->ne[1];
+  const int E = (int)q->ne[0], T = (int)q->ne[1], H = (int)q->ne[2], R = (int)q->ne[3], G = heads_together(H);
   const uint32_t bits = (uint32_t)(uintptr_t)options;
-  const int G = heads_together(H), units = H / G * R;
-  query a = {.k_stride = k->nb[1], .v_stride = v->nb[1]};
-  __builtin_memcpy(&a.scale, &bits, sizeof bits);
-  if ((uintptr_t)options >> 32 && nth == 1 && attention_helped(dst, a, G)) return;
-  for (int64_t i = (int64_t)units * ith / nth; i < (int64_t)units * (ith + 1) / nth; i++) {
-    const int64_t h = i % (H / G) * G, r = i / (H / G);
-    a.k = (const char *)k->data + h * k->nb[2] + r * k->nb[3];
-    a.v = (const char *)v->data + h * v->nb[2] + r * v->nb[3];
-    for (int64_t t = 0; t < T; t++) {
-      a.q = (const float *)((const char *)q->data + t * q->nb[1] + h * q->nb[2] + r * q->nb[3]);
-      a.mask = mask ? (const uint16_t *)((const char *)mask->data + t * mask->nb[1] + r % mask->ne[3] * mask->nb[3]) : NULL;
-      a.K = a.mask ? visible(a.mask, K) : K;
-      a.out = (float *)((char *)dst->data + h * dst->nb[1] + t * dst->nb[2] + r * dst->nb[3]);
-      attend_to(&a, E, G);
-    }
+  attention all = {
+      .first = {q->data, k->data, v->data, k->nb[1], v->nb[1], NULL, (int)k->ne[1], 0, NULL},
+      .E = E, .T = T, .G = G, .blocks = H / G,
+      .k_block = G * k->nb[2], .v_block = G * v->nb[2], .k_row = k->nb[3], .v_row = v->nb[3]};
+  __builtin_memcpy(&all.first.scale, &bits, sizeof bits);
+  if (mask) {
+    all.first.mask = mask->data;
+    all.mask_rows = (int)mask->ne[3];
   }
+  const int units = H / G * T * R;
+  const size_t mask_bytes = (size_t)all.mask_rows * T * all.first.K * sizeof(uint16_t);
+  if ((uintptr_t)options >> 32 && nth == 1 && attention_helped(dst, &all, units, mask_bytes)) return;
+  for (int64_t i = (int64_t)units * ith / nth; i < (int64_t)units * (ith + 1) / nth; i++)
+    attend_unit(&all, i, (float *)dst->data + i * G * E);
 }

@@ -13,7 +13,7 @@
 
 #define MOST_PARTS 64
 #define HELPED_SCRATCH (384 * 1024)
-#define HELPED_RESULTS (512 * 1024)
+#define HELPED_RESULTS (2 << 20)
 
 /* A result of `columns` columns, `stride` bytes apart in memory; a part is a run of bytes of each of them. */
 typedef struct {
@@ -25,13 +25,16 @@ typedef struct {
   size_t whole; /* bytes of a column; the last part may be shorter */
   char *to;
   size_t stride;
-  _Alignas(64) char of[512];
+  _Alignas(64) char of[256];
 } work;
 
 /* Room for what parts read, HELPED_SCRATCH bytes, and with it the helper; NULL where there is none or it has other work. */
 void *helper_room(void);
 
-/* Computes all parts of `w` together with the helper, whose room the caller has, and gives that back. */
+/* Computes all parts of `w` together with the helper. Of what they read only weights and caches may be memory of others than it. */
 void compute_helped(const work *w);
+
+/* Gives the helper and its room back. */
+void leave_helper(void);
 
 #endif

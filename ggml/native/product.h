@@ -3,7 +3,6 @@
 #include "rows.h"
 
 #define MOST_COLUMNS 64 /* of x that are read at a time */
-#define HELPED_COLUMNS 8
 #define HELPED_PART (64 * 1024) /* bytes of a matrix, below which a part is not worth it */
 
 /*
@@ -73,9 +72,9 @@ static columns_kernel kernel_of(int type) {
 typedef struct {
   columns_kernel kernel;
   const uint8_t *w;
+  const column *columns;
   size_t group_bytes;
   int K, M, groups, groups_per_part;
-  column columns[HELPED_COLUMNS];
 } product_parts;
 
 static void product_part(const void *of, int i, char *to, size_t stride) {
@@ -86,23 +85,48 @@ static void product_part(const void *of, int i, char *to, size_t stride) {
     p->kernel(p->w + (first + g) * p->group_bytes, p->columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
 }
 
-/* Whether a few columns of x were multiplied together with the helper. */
+/* The helper's room for a product: columns of x, and behind them what they point to. */
+typedef struct {
+  column columns[MOST_COLUMNS];
+  _Alignas(64) char values[];
+} product_room;
+
+/* Reads up to `most` columns of x, from number m on, as many as there is room for. Nothing of x itself is read later. */
+static int read_columns(int type, const struct ggml_tensor *x, int64_t m, int64_t most, product_room *room) {
+  const int K = (int)x->ne[0];
+  const size_t bytes = type == F32 ? (K * sizeof(float) + 63) & ~(size_t)63 : column_bytes(type, K);
+  const int64_t fit = (int64_t)((HELPED_SCRATCH - sizeof(product_room)) / bytes);
+  int count = most < MOST_COLUMNS ? (int)most : MOST_COLUMNS;
+  if (count > fit) count = (int)fit;
+  for (int c = 0; c < count; c++) {
+    const float *from = (const float *)((const char *)x->data + (m + c) * x->nb[1]);
+    float *to = (float *)(room->values + c * bytes);
+    if (type == F32) for (int k = 0; k < K; k++) to[k] = from[k];
+    room->columns[c] = read_column(type, type == F32 ? to : from, K, (uint8_t *)to);
+  }
+  return count;
+}
+
+/* Whether a product was computed together with the helper. */
 static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
   const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
-  const int type = w->type, K = (int)w->ne[0], M = (int)x->ne[1], groups = (int)(w->ne[1] / ROWS);
-  const size_t bytes = groups * group_bytes, room = column_bytes(type, K), whole = w->ne[1] * sizeof(float);
-  if (bytes < 2 * HELPED_PART || x->ne[1] > HELPED_COLUMNS || M * room > HELPED_SCRATCH || M * whole > HELPED_RESULTS / 2)
-    return 0;
-  uint8_t *scratch = x->ne[2] * x->ne[3] == 1 ? helper_room() : NULL;
-  if (!scratch) return 0;
+  const int groups = (int)(w->ne[1] / ROWS);
+  const size_t bytes = groups * group_bytes, whole = w->ne[1] * sizeof(float);
+  if (bytes < 2 * HELPED_PART || x->ne[2] * x->ne[3] != 1) return 0;
   const int most = bytes / HELPED_PART < MOST_PARTS ? (int)(bytes / HELPED_PART) : MOST_PARTS;
   const int per_part = (groups + most - 1) / most;
-  work all = {.part = product_part, .parts = (groups + per_part - 1) / per_part, .columns = M, .run = per_part * ROWS * sizeof(float), .whole = whole, .to = dst->data, .stride = dst->nb[1]};
-  product_parts *p = (product_parts *)all.of;
-  *p = (product_parts){kernel_of(type), w->data, group_bytes, K, M, groups, per_part, {{0}}};
-  for (int c = 0; c < M; c++)
-    p->columns[c] = read_column(type, (const float *)((const char *)x->data + c * x->nb[1]), K, scratch + c * room);
-  compute_helped(&all);
+  work all = {.part = product_part, .parts = (groups + per_part - 1) / per_part, .run = per_part * ROWS * sizeof(float), .whole = whole, .stride = dst->nb[1]};
+  const int64_t columns = HELPED_RESULTS / (all.parts * all.run);
+  product_room *room = columns > 0 ? helper_room() : NULL;
+  if (!room) return 0;
+  for (int64_t m = 0; m < x->ne[1]; m += all.columns) {
+    const int64_t left = x->ne[1] - m;
+    all.columns = read_columns(w->type, x, m, left < columns ? left : columns, room);
+    all.to = (char *)dst->data + m * dst->nb[1];
+    *(product_parts *)all.of = (product_parts){kernel_of(w->type), w->data, room->columns, group_bytes, (int)w->ne[0], all.columns, groups, per_part};
+    compute_helped(&all);
+  }
+  leave_helper();
   return 1;
 }
 

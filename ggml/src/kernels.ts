@@ -97,9 +97,10 @@ export class Kernels implements WeightLayout {
   /** Heads of queries, keys and values side by side, keys and values in f16. */
   #attends({ sources: [q, k, v, mask] }: Tensor): boolean {
     const [E, T, H] = q.ne;
-    const neighbours = q.nb[2] === 4 * E && [k, v].every(({ nb }) => nb[2] === 2 * E);
+    const together = q.nb[2] === 4 * E && q.nb[1] === 4 * E * H && q.nb[3] === 4 * E * H * T;
+    const neighbours = together && [k, v].every(({ nb }) => nb[2] === 2 * E);
     const plain = neighbours && [k, v].every(({ type, ne }) => type === 'f16' && ne[0] === E && ne[2] === H);
-    const masked = (mask as Tensor | undefined) === undefined || mask.ne[2] === 1;
+    const masked = (mask as Tensor | undefined) === undefined || (mask.ne[2] === 1 && mask.isContiguous);
     return plain && masked && this.#functions.attention_fits(E, T, k.ne[1]) === 1;
   }
 }

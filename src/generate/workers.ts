@@ -51,7 +51,7 @@ export class Workers {
    * that the threads seldom meet.
    */
   gather(): void {
-    this.#setThreads(1, this.threads);
+    this.#setThreads(1, this.main.helped ? 1 : this.threads);
   }
 
   #setThreads(count: number, each: number): void {

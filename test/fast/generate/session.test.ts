@@ -84,7 +84,7 @@ describe('with two threads', () => {
     expect(differences(await late, await take({ seed: 7, frames: 5 }))).toBeLessThan(ROUNDING);
   });
 
-  test(`a step of two streams is ${perStep} graphs, and noise ahead`, async () => {
+  test('a step of two streams is one graph where a thread has help, else two trunks and a head, and noise ahead', async () => {
     const both = () => Promise.all([1, 2].map((seed) => take({ seed, on: shared })));
     await both();
     const [prefills, steps, graphs] = [shared.prefills, shared.steps, graphComputations()];
