@@ -196,25 +196,14 @@ static void attention_part(const void *of, int part, char *to, size_t stride) {
   for (int i = 0; i < count; i++) attend_unit(&p->all, first + i, (float *)to + i * p->all.G * p->all.E);
 }
 
-/* Words of two bytes; returns `to`. */
-static void *copy_shorts(void *to, const void *from, size_t count) {
-  for (size_t i = 0; i < count; i++) ((uint16_t *)to)[i] = ((const uint16_t *)from)[i];
-  return to;
-}
-
 /* Whether it was computed together with the helper. */
-static int attention_helped(struct ggml_tensor *dst, const attention *all, int units, size_t mask_bytes) {
+static int attention_helped(struct ggml_tensor *dst, const attention *all, int units) {
   const size_t bytes = (size_t)units * all->G * all->E * sizeof(float);
-  if (units < 2 || bytes + mask_bytes > HELPED_SCRATCH || bytes > HELPED_RESULTS) return 0;
-  char *room = helper_room();
-  if (!room) return 0;
+  if (units < 2 || bytes > HELPED_RESULTS || !helper_room()) return 0;
   const int per_part = (units + MOST_PARTS - 1) / MOST_PARTS;
   work w = {.part = attention_part, .parts = (units + per_part - 1) / per_part, .columns = 1, .whole = bytes, .to = dst->data};
   w.run = (size_t)per_part * all->G * all->E * sizeof(float);
-  attention_parts *p = (attention_parts *)w.of;
-  *p = (attention_parts){*all, units, per_part};
-  p->all.first.q = copy_shorts(room, all->first.q, bytes / 2);
-  if (mask_bytes) p->all.first.mask = copy_shorts(room + bytes, all->first.mask, mask_bytes / 2);
+  *(attention_parts *)w.of = (attention_parts){*all, units, per_part};
   compute_helped(&w);
   leave_helper();
   return 1;
@@ -238,8 +227,7 @@ EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, vo
     all.mask_rows = (int)mask->ne[3];
   }
   const int units = H / G * T * R;
-  const size_t mask_bytes = (size_t)all.mask_rows * T * all.first.K * sizeof(uint16_t);
-  if ((uintptr_t)options >> 32 && nth == 1 && attention_helped(dst, &all, units, mask_bytes)) return;
+  if ((uintptr_t)options >> 32 && nth == 1 && attention_helped(dst, &all, units)) return;
   for (int64_t i = (int64_t)units * ith / nth; i < (int64_t)units * (ith + 1) / nth; i++)
     attend_unit(&all, i, (float *)dst->data + i * G * E);
 }

@@ -69,12 +69,8 @@ EXPORT void *sled_kernels_help(void *unused) {
 /* After pthread_create(). */
 EXPORT void sled_kernels_helper_started(void) { atomic_store(&team.started, 1); }
 
-/* Returns when the helper has let go of what it was reading; for memory that is to be given back. */
-EXPORT void sled_kernels_helper_settled(void) {
-  const uint32_t visits = atomic_load(&team.visits);
-  if (visits % 2 == 0) return;
-  while (atomic_load(&team.visits) == visits) _mm_pause();
-}
+/* Odd while the helper computes, and another number each time: until it changes, memory that was read is not to be given back. */
+EXPORT int sled_kernels_helper_visits(void) { return (int)(atomic_load(&team.visits) & 0x7fffffff); }
 
 void *helper_room(void) {
   int free = 0;

@@ -17,7 +17,10 @@
 
 /* A result of `columns` columns, `stride` bytes apart in memory; a part is a run of bytes of each of them. */
 typedef struct {
-  /* Writes part i of what `of` says, its first column to `to`. What it reads does not change, nor does it move, while it is computed. */
+  /*
+   * Writes part i of what `of` says, its first column to `to`. A part that nobody waits for any longer may read numbers of other work: sizes
+   * and pointers are in `of`, and the memory that they point to is given back when the helper has let go of it.
+   */
   void (*part)(const void *of, int i, char *to, size_t stride);
   int parts;
   int columns;
@@ -31,7 +34,7 @@ typedef struct {
 /* Room for what parts read, HELPED_SCRATCH bytes, and with it the helper; NULL where there is none or it has other work. */
 void *helper_room(void);
 
-/* Computes all parts of `w` together with the helper. Of what they read only weights and caches may be memory of others than it. */
+/* Computes all parts of `w` together with the helper, whose room the caller has. */
 void compute_helped(const work *w);
 
 /* Gives the helper and its room back. */

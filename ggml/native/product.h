@@ -71,59 +71,43 @@ static columns_kernel kernel_of(int type) {
 /* A product in parts, see helper.h. */
 typedef struct {
   columns_kernel kernel;
-  const uint8_t *w;
-  const column *columns;
-  size_t group_bytes;
-  int K, M, groups, groups_per_part;
+  const uint8_t *w, *columns; /* one after the other as read_column() gives them, `column_bytes` apart */
+  size_t group_bytes, column_bytes;
+  int type, K, M, groups, groups_per_part;
 } product_parts;
 
 static void product_part(const void *of, int i, char *to, size_t stride) {
   const product_parts *p = of;
   const int first = i * p->groups_per_part, left = p->groups - first;
   const int count = left < p->groups_per_part ? left : p->groups_per_part;
-  for (int g = 0; g < count; g++)
-    p->kernel(p->w + (first + g) * p->group_bytes, p->columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
-}
-
-/* The helper's room for a product: columns of x, and behind them what they point to. */
-typedef struct {
   column columns[MOST_COLUMNS];
-  _Alignas(64) char values[];
-} product_room;
-
-/* Reads up to `most` columns of x, from number m on, as many as there is room for. Nothing of x itself is read later. */
-static int read_columns(int type, const struct ggml_tensor *x, int64_t m, int64_t most, product_room *room) {
-  const int K = (int)x->ne[0];
-  const size_t bytes = type == F32 ? (K * sizeof(float) + 63) & ~(size_t)63 : column_bytes(type, K);
-  const int64_t fit = (int64_t)((HELPED_SCRATCH - sizeof(product_room)) / bytes);
-  int count = most < MOST_COLUMNS ? (int)most : MOST_COLUMNS;
-  if (count > fit) count = (int)fit;
-  for (int c = 0; c < count; c++) {
-    const float *from = (const float *)((const char *)x->data + (m + c) * x->nb[1]);
-    float *to = (float *)(room->values + c * bytes);
-    if (type == F32) for (int k = 0; k < K; k++) to[k] = from[k];
-    room->columns[c] = read_column(type, type == F32 ? to : from, K, (uint8_t *)to);
-  }
-  return count;
+  for (int c = 0; c < p->M; c++) columns[c] = column_in(p->type, p->K, p->columns + c * p->column_bytes);
+  for (int g = 0; g < count; g++)
+    p->kernel(p->w + (first + g) * p->group_bytes, columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
 }
 
 /* Whether a product was computed together with the helper. */
 static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
   const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
-  const int groups = (int)(w->ne[1] / ROWS);
+  const int type = w->type, K = (int)w->ne[0], groups = (int)(w->ne[1] / ROWS);
   const size_t bytes = groups * group_bytes, whole = w->ne[1] * sizeof(float);
   if (bytes < 2 * HELPED_PART || x->ne[2] * x->ne[3] != 1) return 0;
+  const size_t one = column_bytes(type, K);
   const int most = bytes / HELPED_PART < MOST_PARTS ? (int)(bytes / HELPED_PART) : MOST_PARTS;
-  const int per_part = (groups + most - 1) / most;
-  work all = {.part = product_part, .parts = (groups + per_part - 1) / per_part, .run = per_part * ROWS * sizeof(float), .whole = whole, .stride = dst->nb[1]};
-  const int64_t columns = HELPED_RESULTS / (all.parts * all.run);
-  product_room *room = columns > 0 ? helper_room() : NULL;
+  const int per_part = (groups + most - 1) / most, parts = (groups + per_part - 1) / per_part;
+  const size_t run = per_part * ROWS * sizeof(float);
+  const int64_t read = one ? HELPED_SCRATCH / one : MOST_COLUMNS, written = HELPED_RESULTS / (parts * run);
+  const int64_t fit = read < written ? read : written, at_once = fit < MOST_COLUMNS ? fit : MOST_COLUMNS;
+  uint8_t *room = at_once > 0 ? helper_room() : NULL;
   if (!room) return 0;
-  for (int64_t m = 0; m < x->ne[1]; m += all.columns) {
+  for (int64_t m = 0; m < x->ne[1]; m += at_once) {
     const int64_t left = x->ne[1] - m;
-    all.columns = read_columns(w->type, x, m, left < columns ? left : columns, room);
-    all.to = (char *)dst->data + m * dst->nb[1];
-    *(product_parts *)all.of = (product_parts){kernel_of(w->type), w->data, room->columns, group_bytes, (int)w->ne[0], all.columns, groups, per_part};
+    const int M = (int)(left < at_once ? left : at_once);
+    work all = {product_part, parts, M, run, whole, (char *)dst->data + m * dst->nb[1], dst->nb[1], {0}};
+    product_parts *p = (product_parts *)all.of;
+    const char *from = (const char *)x->data + m * x->nb[1];
+    for (int c = 0; c < M && one; c++) read_column(type, (const float *)(from + c * x->nb[1]), K, room + c * one);
+    *p = (product_parts){kernel_of(type), w->data, one ? room : (const uint8_t *)from, group_bytes, one ? one : x->nb[1], type, K, M, groups, per_part};
     compute_helped(&all);
   }
   leave_helper();

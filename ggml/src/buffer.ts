@@ -110,11 +110,12 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   ) {
     const { native } = bufferType;
     mapping?.retain();
-    super('buffer', 'buffer', () => {
-      native.kernels?.settle();
-      native.ggml.backend_buffer_free(pointer);
-      mapping?.release();
-    });
+    super('buffer', 'buffer', () =>
+      giveBack(native, () => {
+        native.ggml.backend_buffer_free(pointer);
+        mapping?.release();
+      }),
+    );
     this.#pointer = pointer;
     this.#mapping = mapping;
     this.plain = !bufferType.interleaved;
@@ -140,10 +141,20 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   /** free() on a worker thread: giving hundreds of megabytes back to the system takes tens of milliseconds. */
   async freeAsync(): Promise<void> {
     if (!this.surrender()) return;
-    await this.bufferType.native.kernels?.settleAsync();
-    await onWorker(this.bufferType.native.ggml.backend_buffer_free, this.#pointer);
-    await this.#mapping?.releaseAsync();
+    const { ggml, kernels } = this.bufferType.native;
+    const giveBack = async () => {
+      await onWorker(ggml.backend_buffer_free, this.#pointer);
+      await this.#mapping?.releaseAsync();
+    };
+    if (kernels?.isHelping) kernels.whenLetGo(() => void giveBack());
+    else await giveBack();
   }
+}
+
+/** Frees memory that kernels may have read. */
+export function giveBack({ kernels }: Native, free: () => void): void {
+  if (kernels) kernels.whenLetGo(free);
+  else free();
 }
 
 /** Puts `tensors` (leaves without memory) into one new buffer of `type`, zeroed by the caller. GgmlError when memory is short. */

@@ -1,5 +1,5 @@
 import { Backend } from './backend.js';
-import { WeightBuffer } from './buffer.js';
+import { giveBack, WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
@@ -35,7 +35,7 @@ export class Graph extends NativeOwner implements TensorStorage {
   /** Made by Context.graph(). */
   constructor(native: Native) {
     const memory: GraphMemory = { context: undefined, allocator: undefined };
-    super('graph', 'graph', () => releaseMemory(native, memory));
+    super('graph', 'graph', () => giveBack(native, () => releaseMemory(native, memory)));
     this.#native = native;
     this.#memory = memory;
   }

@@ -16,6 +16,8 @@ const HELPED = USER_DATA + 4;
 const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
 const PROBE_BYTES = 1 << 12;
+/** Between two looks at a helper that has no processor. */
+const LET_GO_MS = 20;
 
 /** What a node is made with. */
 type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'mapping'>;
@@ -68,14 +70,20 @@ export class Kernels implements WeightLayout {
       this.#functions.helper_started();
   }
 
-  /** Waits, in this thread, until the helper reads nothing that was computed before: for memory that is to be given back. */
-  settle(): void {
-    this.#functions.helper_settled();
+  /** Whether the helper may be reading memory of a computation that is over: it is not waited for, nor is such memory given back. */
+  get isHelping(): boolean {
+    return this.#functions.helper_visits() % 2 === 1;
   }
 
-  /** settle() on a worker thread. */
-  settleAsync(): Promise<void> {
-    return onWorker(this.#functions.helper_settled);
+  /** Gives memory back when the helper has let go of what it reads now: at once, or where it was held up later. */
+  whenLetGo(giveBack: () => void): void {
+    const { helper_visits: visits } = this.#functions;
+    const now = visits();
+    const look = () => {
+      if (now % 2 === 0 || visits() !== now) giveBack();
+      else setTimeout(look, LET_GO_MS).unref();
+    };
+    look();
   }
 
   /** Gives a node to a kernel of ours if there is one for it; `helped` where the helper is to take a part of it. */

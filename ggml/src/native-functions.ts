@@ -199,7 +199,7 @@ export const KERNELS = {
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
   attention_fits: ['int', 'int64', 'int64', 'int64'],
   helper_started: ['void'],
-  helper_settled: ['void'],
+  helper_visits: ['int'],
 } as const satisfies Record<string, Signature>;
 
 /** Of the C library: file mapping, what the system is told of memory, and threads. */

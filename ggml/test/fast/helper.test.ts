@@ -62,6 +62,9 @@ function valuesOf({ graph, result, free }: Built): Float32Array {
   }
 }
 
+const haveSameBits = (a: ArrayBufferView, b: ArrayBufferView) =>
+  Buffer.compare(Buffer.from(a.buffer as ArrayBuffer), Buffer.from(b.buffer as ArrayBuffer)) === 0;
+
 /** Threads that want processors meanwhile: the helper, which has them last, is left behind in the middle of its parts. */
 async function beside<T>(count: number, work: () => T | Promise<T>): Promise<T> {
   const busy = Array.from({ length: count }, () => new Worker('for (;;);', { eval: true }));
@@ -75,7 +78,9 @@ async function beside<T>(count: number, work: () => T | Promise<T>): Promise<T> 
 describe.runIf(alone.kernels)('with help', () => {
   test.each(TYPES)('products of %s have the same bits, whatever the number of columns', (type) => {
     for (const columns of [1, 2, 8, 64, 131])
-      expect(valuesOf(product(helped[0], type, columns))).toEqual(valuesOf(product(alone, type, columns)));
+      expect(haveSameBits(valuesOf(product(helped[0], type, columns)), valuesOf(product(alone, type, columns)))).toBe(
+        true,
+      );
   });
 
   test.each<Heads>([
@@ -84,7 +89,7 @@ describe.runIf(alone.kernels)('with help', () => {
     { E: 64, T: 64, H: 32, R: 1, K: 100 },
     { E: 32, T: 3, H: 4, R: 5, K: 90 },
   ])('attention has the same bits: $E x $H heads, $T queries of $R rows', (heads) => {
-    expect(valuesOf(attention(helped[0], heads))).toEqual(valuesOf(attention(alone, heads)));
+    expect(haveSameBits(valuesOf(attention(helped[0], heads)), valuesOf(attention(alone, heads)))).toBe(true);
   });
 
   test('results are the same while the helper is held up and two backends ask for it', async () => {
@@ -99,7 +104,7 @@ describe.runIf(alone.kernels)('with help', () => {
       await beside(3, async () => {
         for (let i = 0; i < 40; i++) {
           await Promise.all(built.map(({ graph }) => graph.compute()));
-          built.forEach(({ result }, n) => expect(result.get()).toEqual(expected[n]));
+          expect(built.map(({ result }, n) => haveSameBits(result.get(), expected[n]))).toEqual([true, true, true]);
         }
       });
     } finally {
@@ -110,7 +115,7 @@ describe.runIf(alone.kernels)('with help', () => {
   test('memory is given back once the helper has let go of it', async () => {
     const expected = valuesOf(product(alone, 'f32', 1));
     await beside(3, () => {
-      for (let i = 0; i < 20; i++) expect(valuesOf(product(helped[0], 'f32', 1))).toEqual(expected);
+      for (let i = 0; i < 20; i++) expect(haveSameBits(valuesOf(product(helped[0], 'f32', 1)), expected)).toBe(true);
     });
   });
 
