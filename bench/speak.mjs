@@ -2,7 +2,7 @@
 //   node bench/speak.mjs --model FOLDER [--frames 230] [--threads N] [--types q4_K,q8_0,bf16,f32] [--python VENV/bin/python --sled CHECKOUT]
 // FOLDER: a checkpoint in the released layout with its codec in codec/; `python bench/reference.py CHECKOUT write FOLDER` makes one.
 // The limit is the time to read a frame's weights once at the bandwidth that bench/bandwidth.mjs measures. Key and value cache, noise and
-// activations come on top. First sound: from a text's first six words to the first samples, streaming, warm.
+// activations come on top. Medians: the whole of three, guided frames and four streams of three in turn, first sound of five. First sound: from a text's first six words to the first samples, streaming, warm.
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,8 @@ import { SledTts } from '../dist/index.js';
 import { memoryBandwidth } from './bandwidth.mjs';
 import { bytesPerFrame, draw, free, load, TEXT } from './voice-parts.mjs';
 
-const ROUNDS = 5;
+const FIRST_SOUNDS = 5;
+const ROUNDS = 3;
 const WARM_UP_FRAMES = 10;
 const STREAMS = 4;
 const TURNS = { textPerTurn: 5, framesPerTurn: 45 };
@@ -108,15 +109,23 @@ async function measure({ model, weights, frames: count, guidance, threads }) {
     return { ms: (performance.now() - first) / (frames - 1), firstMs: first - begin };
   };
   await draw(parts, { frames: WARM_UP_FRAMES, guidanceScale });
-  const { ms: guidedMs, firstMs: prefillMs } = await step({ guidanceScale });
-  const { ms: singleMs } = await step({ guidanceScale: 1 });
   await step({ guidanceScale, frames: WARM_UP_FRAMES }, STREAMS);
-  const fourStreams = (await step({ guidanceScale }, STREAMS)).ms / guidedMs;
+  const [one, single, four] = [[], [], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    one.push(await step({ guidanceScale }));
+    single.push(await step({ guidanceScale: 1 }));
+    four.push(await step({ guidanceScale }, STREAMS));
+  }
+  const msOf = (steps) => median(steps.map(({ ms }) => ms));
+  const [guidedMs, singleMs, fourStreams] = [msOf(one), msOf(single), msOf(four) / msOf(one)];
+  const prefillMs = median(one.map(({ firstMs }) => firstMs));
   const secondsPerFrame = parts.codec.hopLength / parts.codec.sampleRate;
   const codecFactor = await decodeFactor(parts, frames);
   const tts = new SledTts(parts);
-  const speaking = timed(() => tts.generate(TEXT, { maxFrames: frames, guidanceScale }));
-  const factor = (await speaking) / 1000 / (frames * secondsPerFrame);
+  const speaking = [];
+  for (let round = 0; round < ROUNDS; round++)
+    speaking.push(await timed(() => tts.generate(TEXT, { maxFrames: frames, guidanceScale })));
+  const factor = median(speaking) / 1000 / (frames * secondsPerFrame);
   const firstMs = await firstSound(parts, guidanceScale);
   const readBytes = bytesPerFrame(parts);
   await free(parts);
@@ -144,7 +153,7 @@ async function firstSound(parts, guidanceScale) {
   const config = { ...parts.config, ...(parts.config.textPerTurn === Infinity ? TURNS : {}) };
   const tts = new SledTts({ ...parts, config });
   const times = [];
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -1; round < FIRST_SOUNDS; round++) {
     let end;
     const silence = new Promise((resolve) => (end = resolve));
     const words = async function* () {

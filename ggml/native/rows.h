@@ -87,18 +87,26 @@ INLINE void rows_q4_K(const uint8_t *w, const column *x, int K, int C, floats *o
     const floats scale = halves(w), minimum = halves(w + 32);
     UNROLL for (int c = 0; c < C; c++)
       out[c] = minus_product(out[c], to_floats(least[c]), times(minimum, all(x[c].scales[b])));
-    for (int j = 0; j < 8; j++) {
-      const uint8_t *words = w + 256 + 512 * (j / 2);
-      quads_sum part[WIDEST];
-      UNROLL for (int c = 0; c < C; c++) part[c] = no_quads();
-      UNROLL for (int i = 0; i < 8; i++) {
-        const ints both_halves = load_ints(words + 64 * i);
-        const ints row = both(j % 2 ? shifted_right(both_halves, 4) : both_halves, low);
-        UNROLL for (int c = 0; c < C; c++) part[c] = plus_quads(part[c], row, word(&x[c], 64 * b + 8 * j + i));
+    /* Columns j and j + 1 lie in the halves of the same bytes. */
+    for (int j = 0; j < 8; j += 2)
+      UNROLL for (int first = 0; first < 2; first += C <= WIDEST / 2 ? 2 : 1) {
+        const uint8_t *words = w + 256 + 256 * j;
+        const int end = C <= WIDEST / 2 ? 2 : first + 1;
+        quads_sum part[2 * WIDEST];
+        UNROLL for (int c = 0; c < 2 * C; c++) part[c] = no_quads();
+        UNROLL for (int i = 0; i < 8; i++) {
+          const ints both_halves = load_ints(words + 64 * i);
+          UNROLL for (int half = first; half < end; half++) {
+            const ints row = both(half ? shifted_right(both_halves, 4) : both_halves, low);
+            UNROLL for (int c = 0; c < C; c++)
+              part[half * C + c] = plus_quads(part[half * C + c], row, word(&x[c], 64 * b + 8 * (j + half) + i));
+          }
+        }
+        UNROLL for (int half = first; half < end; half++) {
+          const ints factor = from_bytes(scales + 16 * (j + half));
+          UNROLL for (int c = 0; c < C; c++) sum[c] = plus(sum[c], product(total_quads(part[half * C + c]), factor));
+        }
       }
-      const ints factor = from_bytes(scales + 16 * j);
-      UNROLL for (int c = 0; c < C; c++) sum[c] = plus(sum[c], product(total_quads(part[c]), factor));
-    }
     UNROLL for (int c = 0; c < C; c++)
       out[c] = plus_product(out[c], to_floats(sum[c]), times(scale, all(x[c].scales[b])));
   }
