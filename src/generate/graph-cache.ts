@@ -5,11 +5,12 @@ import {
   StepGraph,
   TrunkGraph,
   type GraphParts,
+  type NoiseShape,
   type Step,
   type StepShape,
 } from './graphs.js';
 import type { KvCache } from './kv-cache.js';
-import { AheadStep, NoiseAhead, SplitStep } from './split-step.js';
+import { NoiseBeside, SplitStep, WholeStep } from './split-step.js';
 
 /** Cache lengths that graphs are built for: powers of two from here. */
 const SHORTEST_WINDOW = 128;
@@ -53,20 +54,18 @@ export class GraphCache {
     const { workers } = this.parts;
     const shares = Math.min(workers.all.length, Math.ceil(sizes.rows / this.#rowsAtOnce));
     if (shares > 1) return this.#split(sizes, shares);
-    const alone = workers.all.length === 1;
-    return alone ? this.#whole(sizes, false) : new AheadStep(this.#whole(sizes, true), this.#noise());
+    return new WholeStep((noise) => this.#whole(sizes, noise));
   }
 
-  /** All rows in one graph; `given` are the modulations. */
-  #whole({ slot, rows, streams, length, watched }: StepSizes, given: boolean): StepGraph {
+  #whole({ slot, rows, streams, length, watched }: StepSizes, { given, ahead }: NoiseShape): StepGraph {
     const window = this.#window(slot, length);
-    const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched}`;
-    return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched, given }));
+    const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched} ${given} ${ahead}`;
+    return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched, given, ahead }));
   }
 
-  #noise(): NoiseAhead {
+  #noise(): NoiseBeside {
     const { parts } = this;
-    return new NoiseAhead((frames) =>
+    return new NoiseBeside((frames) =>
       this.#get(`noise ${frames}`, () => new NoiseGraph(parts, frames, parts.workers.all[1])),
     );
   }

@@ -36,8 +36,6 @@ export interface Frame {
 
 /** Draws the next frame of streams. */
 export interface Step {
-  /** Whether it computes FrameInput.ahead. */
-  readonly looksAhead: boolean;
   /** Rows in slot order, undefined where a slot is idle; a frame for each of the n streams. */
   compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]>;
 }
@@ -86,6 +84,27 @@ abstract class BuiltGraph {
   }
 }
 
+/** Noise [N] of frames to come -> their modulations, in a graph. */
+class NoiseAhead {
+  readonly #noise: Tensor;
+  readonly #modulations: readonly Tensor[];
+
+  constructor(context: Context, graph: Graph, sled: SledGraph, { noiseDim }: SledConfig, frames: number) {
+    this.#noise = context.input('f32', [noiseDim, frames], 'noise ahead');
+    this.#modulations = sled.modulations(this.#noise).map((tensor) => graph.expand(tensor.output()));
+  }
+
+  set(noise: readonly Float32Array[]): void {
+    this.#noise.set(sideBySide(noise));
+  }
+
+  /** Of each frame. */
+  get(): Modulations[] {
+    const parts = this.#modulations.map(columnsOf);
+    return parts[0].map((_, frame) => parts.map((columns) => columns[frame]));
+  }
+}
+
 /** A graph's inputs for modulations of n streams that were computed before. */
 class ModulationInputs {
   readonly tensors: readonly Tensor[];
@@ -101,25 +120,30 @@ class ModulationInputs {
   }
 }
 
-/**
- * Computes one position of each of R neighbouring slots, and draws the next frame of n streams: all in one graph, but for
- * the modulations where these are given.
- */
-export class StepGraph extends BuiltGraph implements Step {
-  readonly looksAhead = false;
+/** What the noise of a step's frames is to a step in one graph. */
+export interface NoiseShape {
+  /** Whether modulations of all are given, else they are computed. */
+  given: boolean;
+  /** Frames to come whose modulations are computed too. */
+  ahead: number;
+}
+
+/** Computes one position of each of R neighbouring slots, and draws the next frame of n streams: all in one graph. */
+export class StepGraph extends BuiltGraph {
   readonly #trunk: WatchedTrunk;
   readonly #conditional: Tensor;
   readonly #unconditional: Tensor;
   readonly #guidance: Tensor;
   readonly #noise: Tensor | undefined;
   readonly #given: ModulationInputs | undefined;
+  readonly #ahead: NoiseAhead | undefined;
   readonly #latents: Tensor;
   readonly #endScores: Tensor;
 
   constructor(
     parts: GraphParts,
     window: CacheWindow,
-    { rows, streams, watched, given }: StepShape & { given: boolean },
+    { rows, streams, watched, given, ahead }: StepShape & NoiseShape,
   ) {
     super(parts);
     const { context, graph } = this;
@@ -137,26 +161,26 @@ export class StepGraph extends BuiltGraph implements Step {
     this.#endScores = graph.expand(sled.endScore(conditional).output());
     const modulations = this.#given?.tensors ?? sled.modulations(this.#noise!);
     this.#latents = graph.expand(sled.energyHead(modulations, guided).output());
+    if (ahead > 0) this.#ahead = new NoiseAhead(context, graph, sled, parts.config, ahead);
     graph.allocate(parts.workers.main);
   }
 
-  async compute(
-    rows: readonly (PositionInput | undefined)[],
-    frames: readonly FrameInput[],
-    modulations: readonly Modulations[] = [],
-  ): Promise<Frame[]> {
+  async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
     this.#trunk.set(rows);
     this.#conditional.set(Int32Array.from(frames, (frame) => frame.conditional));
     this.#unconditional.set(Int32Array.from(frames, (frame) => frame.unconditional));
     this.#guidance.set(Float32Array.from(frames, (frame) => frame.guidanceScale));
     this.#noise?.set(sideBySide(frames.map(({ noise }) => noise)));
-    this.#given?.set(modulations);
+    this.#given?.set(frames.map(({ modulations }) => modulations!));
+    this.#ahead?.set(frames.flatMap(({ ahead }) => ahead));
     this.parts.workers.share(1);
     await this.graph.compute();
     const headScores = this.#trunk.headScores();
-    return framesOf(this.#latents, this.#endScores).map((frame, i) =>
-      headScores ? { ...frame, headScores: headScores[frames[i].conditional] } : frame,
-    );
+    const computed = this.#ahead?.get() ?? [];
+    return framesOf(this.#latents, this.#endScores).map((frame, i) => {
+      const ahead = computed.splice(0, frames[i].ahead.length);
+      return { ...frame, ahead, ...(headScores && { headScores: headScores[frames[i].conditional] }) };
+    });
   }
 }
 
@@ -186,22 +210,18 @@ export class TrunkGraph extends BuiltGraph {
 
 /** Noise [N] of n frames -> what it does to the energy head, which nothing that was said before changes. */
 export class NoiseGraph extends BuiltGraph {
-  readonly #noise: Tensor;
-  readonly #modulations: readonly Tensor[];
+  readonly #ahead: NoiseAhead;
 
   constructor(parts: GraphParts, frames: number, worker: Backend) {
     super(parts);
-    this.#noise = this.context.input('f32', [parts.config.noiseDim, frames], 'noise');
-    const modulations = this.builder().modulations(this.#noise);
-    this.#modulations = modulations.map((tensor) => this.graph.expand(tensor.output()));
+    this.#ahead = new NoiseAhead(this.context, this.graph, this.builder(), parts.config, frames);
     this.graph.allocate(worker);
   }
 
   async compute(noise: readonly Float32Array[]): Promise<Modulations[]> {
-    this.#noise.set(sideBySide(noise));
+    this.#ahead.set(noise);
     await this.graph.compute();
-    const parts = this.#modulations.map(columnsOf);
-    return noise.map((_, frame) => parts.map((columns) => columns[frame]));
+    return this.#ahead.get();
   }
 }
 

@@ -11,13 +11,23 @@ const FIRST_SLOTS = 2;
 const FIRST_POSITIONS = 512;
 /** Frames whose noise is gone through at once: its weights are then read a quarter as often. */
 const FRAMES_AHEAD = 4;
+/** Weights that a processor's cache may keep from frame to frame, where that saves nothing. */
+const CACHED_BYTES = 32 * 2 ** 20;
 
 export interface SessionOptions {
   /** Element type of the key and value cache (default f16; openSession() takes f32 with float32 weights). */
   cacheType?: CacheType;
   /** Streams that may be open at once; memory grows with those that are. */
   maxStreams?: number;
+  /**
+   * Frames whose noise is gone through at once, 0 for none but the one that is drawn (default: 4 where weights come from memory, or
+   * another worker has the time).
+   */
+  framesAhead?: number;
 }
+
+const framesAheadOf = ({ weights, workers: { all, main } }: GraphParts) =>
+  weights.bytes > CACHED_BYTES || (all.length > 1 && !main.helped) ? FRAMES_AHEAD : 0;
 
 interface Request {
   stream: SledStream;
@@ -30,6 +40,7 @@ export class Session {
   readonly config: SledConfig;
   readonly #maxStreams: number;
   readonly #cacheType: CacheType;
+  readonly #framesAhead: number;
   readonly #open = new Set<SledStream>();
   readonly #waiting: Request[] = [];
   #cache: KvCache;
@@ -46,11 +57,12 @@ export class Session {
 
   private constructor(
     private readonly parts: GraphParts,
-    { cacheType = 'f16', maxStreams = 16 }: SessionOptions,
+    { cacheType = 'f16', maxStreams = 16, framesAhead }: SessionOptions,
   ) {
     this.config = parts.config;
     this.#maxStreams = maxStreams;
     this.#cacheType = cacheType;
+    this.#framesAhead = framesAhead ?? framesAheadOf(parts);
     const positions = Math.min(FIRST_POSITIONS, this.config.maxPositions);
     this.#cache = this.#createCache(FIRST_SLOTS, positions);
     this.#graphs = new GraphCache(parts, this.#cache);
@@ -199,14 +211,14 @@ export class Session {
     const watched = streams.some(({ options }) => options.watched) && this.config.alignmentHeads.length > 0;
     this.steps++;
     const step = this.#graphs.step({ slot: first, rows: count, streams: streams.length, length, watched });
-    const frames = streams.map((stream) => this.#frameInput(stream, first, step.looksAhead));
+    const frames = streams.map((stream) => this.#frameInput(stream, first));
     const drawn = await step.compute(inputs, frames);
     drawn.forEach(({ ahead = [] }, i) => streams[i].modulations.push(...ahead));
     return drawn;
   }
 
   /** `first` is the slot of the step's first row. */
-  #frameInput(stream: SledStream, first: number, looksAhead: boolean): FrameInput {
+  #frameInput(stream: SledStream, first: number): FrameInput {
     const { conditional, unconditional = conditional, options, modulations } = stream;
     const { noiseDim: N } = this.config;
     const noise = options.noise.randn(N);
@@ -217,7 +229,7 @@ export class Session {
       guidanceScale: options.guidanceScale,
       noise,
       modulations: known,
-      ahead: looksAhead && modulations.length === 0 ? options.noise.peek(N, FRAMES_AHEAD) : [],
+      ahead: this.#framesAhead > 0 && modulations.length === 0 ? options.noise.peek(N, this.#framesAhead) : [],
     };
   }
 

@@ -4,6 +4,7 @@ import type {
   HeadGraph,
   Modulations,
   NoiseGraph,
+  NoiseShape,
   RowResult,
   Step,
   StepGraph,
@@ -18,8 +19,8 @@ type Rows = readonly (PositionInput | undefined)[];
  * What noise does to the energy head, an eighth of the weights that a frame reads, needs nothing of what is drawn: a worker that
  * has nothing else to do computes it for several frames to come, which read those weights once.
  */
-export class NoiseAhead {
-  /** The graph for a number of frames, on another worker than the first. */
+export class NoiseBeside {
+  /** The graph for a number of frames. */
   constructor(private readonly graphOf: (frames: number) => NoiseGraph) {}
 
   /** Of this step's frames: those that are known, and, of streams that have just joined, those that are not. */
@@ -39,19 +40,14 @@ export class NoiseAhead {
   }
 }
 
-/** A step in one graph, and what is computed ahead beside it. */
-export class AheadStep implements Step {
-  readonly looksAhead = true;
+/** A step in one graph. */
+export class WholeStep implements Step {
+  constructor(private readonly graphOf: (noise: NoiseShape) => StepGraph) {}
 
-  constructor(
-    private readonly step: StepGraph,
-    private readonly noise: NoiseAhead,
-  ) {}
-
-  async compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
-    const modulations = await this.noise.now(frames);
-    const [drawn, ahead] = await Promise.all([this.step.compute(rows, frames, modulations), this.noise.next(frames)]);
-    return drawn.map((frame, i) => ({ ...frame, ahead: ahead[i] }));
+  compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
+    const given = frames.every(({ modulations }) => modulations !== undefined);
+    const ahead = frames.reduce((count, { ahead }) => count + ahead.length, 0);
+    return this.graphOf({ given, ahead }).compute(rows, frames);
   }
 }
 
@@ -61,13 +57,11 @@ interface SplitStepParts {
   trunks: readonly TrunkGraph[];
   /** On the first worker. */
   head: HeadGraph;
-  noise: NoiseAhead;
+  noise: NoiseBeside;
 }
 
 /** A step whose rows are shared out to workers. While the first then draws the frames, another computes ahead. */
 export class SplitStep implements Step {
-  readonly looksAhead = true;
-
   constructor(private readonly parts: SplitStepParts) {}
 
   async compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {

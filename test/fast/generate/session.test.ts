@@ -55,8 +55,6 @@ const hasKernels = cpu.kernels !== undefined;
 cpu.free();
 
 describe('with two threads', () => {
-  /** Of two guided streams: with our kernels one thread computes and the other helps, else each has a trunk, and one the head. */
-  const perStep = hasKernels ? 1 : 3;
   let shared: Session;
   beforeAll(async () => {
     shared = await openSession(config, speechless, { ...EXACT, threads: 2 });
@@ -84,24 +82,38 @@ describe('with two threads', () => {
     expect(differences(await late, await take({ seed: 7, frames: 5 }))).toBeLessThan(ROUNDING);
   });
 
+  const graphsOf = async (work: () => Promise<unknown>) => {
+    await work();
+    const [prefills, graphs] = [shared.prefills, graphComputations()];
+    await work();
+    return graphComputations() - graphs - (shared.prefills - prefills);
+  };
+
   test('a step of two streams is one graph where a thread has help, else two trunks and a head, and noise ahead', async () => {
     const both = () => Promise.all([1, 2].map((seed) => take({ seed, on: shared })));
-    await both();
-    const [prefills, steps, graphs] = [shared.prefills, shared.steps, graphComputations()];
-    await both();
-    const computed = graphComputations() - graphs - (shared.prefills - prefills);
-    expect(shared.steps - steps).toBe(20);
     // Noise is gone through four frames ahead, but for the first, for which nothing has looked ahead.
-    expect(computed).toBe(20 * perStep + 1 + 20 / 4);
+    expect(await graphsOf(both)).toBe(hasKernels ? 20 : 20 * 3 + 1 + 20 / 4);
   });
 
-  test('a step of one row is one graph, and a fourth of one ahead', async () => {
-    const one = () => take({ guidanceScale: 1, on: shared });
-    await one();
-    const [prefills, graphs] = [shared.prefills, graphComputations()];
-    await one();
-    expect(graphComputations() - graphs - (shared.prefills - prefills)).toBe(20 + 1 + 20 / 4);
+  test('a step of one row is one graph', async () => {
+    expect(await graphsOf(() => take({ guidanceScale: 1, on: shared }))).toBe(20);
   });
+});
+
+test('going through noise ahead changes no frame, also where streams that look ahead at other times are beside it', async () => {
+  const ahead = await openSession(config, speechless, { ...EXACT, framesAhead: 3 });
+  const takes = [1, 2, 3].map((seed): Take => ({ seed, frames: 5 * seed, guidanceScale: seed }));
+  const alone: Float32Array[][] = [];
+  for (const each of takes) alone.push(await take(each));
+  const together = [take({ ...takes[2], on: ahead })];
+  await take({ ...takes[0], on: ahead });
+  together.unshift(take({ ...takes[1], on: ahead }));
+  expect(differences(await together[0], alone[1])).toBeLessThan(ROUNDING);
+  expect(differences(await together[1], alone[2])).toBeLessThan(ROUNDING);
+  const graphs = graphComputations() - ahead.prefills;
+  await take({ ...takes[0], on: ahead });
+  expect(graphComputations() - ahead.prefills - graphs).toBe(5);
+  await ahead.free();
 });
 
 test('the same seed draws the same frames twice, another seed other ones', async () => {
