@@ -10,7 +10,10 @@
 enum { WAIT = 128, WAKE = 129 }; /* FUTEX_, for the threads of this process */
 
 static struct {
-  /* generation << 32 | parts << 16 | the next part that nobody has taken */
+  /*
+   * A generation, and of its parts those up to which each half is taken: who computes goes through the first half, the helper through the
+   * second, so that both read on where they were, and then each through what is left of the other's.
+   */
   _Alignas(64) _Atomic uint64_t claims;
   _Alignas(64) _Atomic uint32_t asleep;
   _Atomic uint32_t visits; /* odd while the helper computes */
@@ -22,17 +25,33 @@ static struct {
 } team;
 static _Alignas(64) char room[HELPED_SCRATCH], results[HELPED_RESULTS];
 
-INLINE int parts_of(uint64_t claims) { return (int)(claims >> 16 & 0xffff); }
-INLINE int next_of(uint64_t claims) { return (int)(claims & 0xffff); }
+enum { FIRST = 0, SECOND = 8 }; /* halves, by their place in claims */
+INLINE int taken_of(uint64_t claims, int half) { return (int)(claims >> half & 0xff); }
+INLINE int end_of(uint64_t claims, int half) { return (int)(claims >> (half + 16) & 0xff); }
+INLINE uint64_t claims_of(uint32_t generation, int parts, int taken) {
+  const int middle = (parts + 1) / 2;
+  return (uint64_t)generation << 32 | (uint64_t)parts << 24 | (uint64_t)middle << 16 | (uint64_t)middle << 8 | taken;
+}
 INLINE uint32_t generation_of(uint64_t claims) { return (uint32_t)(claims >> 32); }
-INLINE int is_open(uint64_t claims) { return next_of(claims) < parts_of(claims); }
+INLINE int left_of(uint64_t claims, int half) { return end_of(claims, half) - taken_of(claims, half); }
+INLINE int is_open(uint64_t claims) { return left_of(claims, FIRST) + left_of(claims, SECOND) > 0; }
 
-/* The part that was taken; -1 where none is left of this generation. */
-static int take(uint32_t generation) {
+/* Parts from `first` up to `end`. */
+typedef struct {
+  int first, end;
+} span;
+
+/*
+ * Takes half of what is left of one half, or else of the other: to take costs a hundred nanoseconds, and what the last one to finish
+ * has taken too much keeps the other waiting. Nothing where nothing is left of this generation.
+ */
+static span take(uint32_t generation, int own, int other) {
   uint64_t claims = atomic_load(&team.claims);
-  while (generation_of(claims) == generation && is_open(claims))
-    if (atomic_compare_exchange_weak(&team.claims, &claims, claims + 1)) return next_of(claims);
-  return -1;
+  while (generation_of(claims) == generation && is_open(claims)) {
+    const int half = left_of(claims, own) ? own : other, first = taken_of(claims, half), count = (left_of(claims, half) + 1) / 2;
+    if (atomic_compare_exchange_weak(&team.claims, &claims, claims + ((uint64_t)count << half))) return (span){first, first + count};
+  }
+  return (span){0, 0};
 }
 
 /* Until work comes; whether some came while it looked. */
@@ -57,10 +76,11 @@ EXPORT void *sled_kernels_help(void *unused) {
     /* A copy may be torn by the next work; then nothing is left to take of this generation. */
     const work mine = team.now;
     atomic_fetch_add(&team.visits, 1);
-    for (int i; (i = take(generation)) >= 0;) {
-      mine.part(mine.of, i, results + (size_t)i * mine.columns * mine.run, mine.run);
-      atomic_store(&team.done[i], generation);
-    }
+    for (span s; s = take(generation, SECOND, FIRST), s.first < s.end;)
+      for (int i = s.first; i < s.end; i++) {
+        mine.part(mine.of, i, results + (size_t)i * mine.columns * mine.run, mine.run);
+        atomic_store(&team.done[i], generation);
+      }
     atomic_fetch_add(&team.visits, 1);
   }
   return unused;
@@ -99,19 +119,23 @@ void compute_helped(const work *w) {
   team.now = *w;
   const uint32_t generation = ++team.generation;
   const uint64_t begin = __rdtsc();
-  atomic_store(&team.claims, (uint64_t)generation << 32 | (uint64_t)w->parts << 16 | 1);
+  atomic_store(&team.claims, claims_of(generation, w->parts, 0));
   if (atomic_load(&team.asleep)) {
     atomic_store(&team.asleep, 0);
     system_call(FUTEX, &team.asleep, WAKE, (const void *)1, NULL);
   }
   uint64_t own = 0;
-  for (int i = 0; i >= 0; i = take(generation)) {
-    w->part(w->of, i, w->to + i * w->run, w->stride);
-    own |= 1ull << i;
-  }
-  /* The helper is given about the time of two parts for its last one. */
-  const uint64_t now = __rdtsc(), deadline = now + 2 * (now - begin) / __builtin_popcountll(own);
-  for (int i = 1; i < w->parts; i++) {
+  for (span s; s = take(generation, FIRST, SECOND), s.first < s.end;)
+    for (int i = s.first; i < s.end; i++) {
+      w->part(w->of, i, w->to + i * w->run, w->stride);
+      own |= 1ull << i;
+    }
+  /* The helper has begun the rest, and is given the time that it takes, and that of one part more. */
+  int rest = 1;
+  for (int i = 0; i < w->parts; i++) rest += !(own >> i & 1) && atomic_load(&team.done[i]) != generation;
+  const uint64_t now = __rdtsc(), own_parts = __builtin_popcountll(own);
+  const uint64_t deadline = now + rest * (now - begin) / (own_parts ? own_parts : 1);
+  for (int i = 0; i < w->parts; i++) {
     if (own >> i & 1) continue;
     char *to = w->to + i * w->run;
     if (is_done(i, deadline)) copy_part(w, i, to);

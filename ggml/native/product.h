@@ -3,7 +3,7 @@
 #include "rows.h"
 
 #define MOST_COLUMNS 64 /* of x that are read at a time */
-#define HELPED_PART (64 * 1024) /* bytes of a matrix, below which a part is not worth it */
+#define HELPED_PART (32 * 1024) /* bytes of a matrix, below which a part is not worth it */
 
 /*
  * M columns, those of y `stride` bytes apart, WIDEST at a time and then what is left: the code of a type is copied for each number
