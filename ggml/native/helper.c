@@ -5,7 +5,8 @@
 
 #include "system.h"
 
-#define AWAKE (1 << 17) /* ticks that it looks for work before it sleeps: some 50 microseconds, longer than between two products and shorter than between frames */
+/* Ticks that it looks for work before it sleeps: some 50 microseconds, longer than between two products and shorter than between frames. */
+#define AWAKE (1 << 17)
 
 enum { WAIT = 128, WAKE = 129 }; /* FUTEX_, for the threads of this process */
 
@@ -28,9 +29,10 @@ static _Alignas(64) char room[HELPED_SCRATCH], results[HELPED_RESULTS];
 enum { FIRST = 0, SECOND = 8 }; /* halves, by their place in claims */
 INLINE int taken_of(uint64_t claims, int half) { return (int)(claims >> half & 0xff); }
 INLINE int end_of(uint64_t claims, int half) { return (int)(claims >> (half + 16) & 0xff); }
-INLINE uint64_t claims_of(uint32_t generation, int parts, int taken) {
+/* Nothing is taken. */
+INLINE uint64_t claims_of(uint32_t generation, int parts) {
   const int middle = (parts + 1) / 2;
-  return (uint64_t)generation << 32 | (uint64_t)parts << 24 | (uint64_t)middle << 16 | (uint64_t)middle << 8 | taken;
+  return (uint64_t)generation << 32 | (uint64_t)parts << 24 | (uint64_t)middle << 16 | (uint64_t)middle << 8;
 }
 INLINE uint32_t generation_of(uint64_t claims) { return (uint32_t)(claims >> 32); }
 INLINE int left_of(uint64_t claims, int half) { return end_of(claims, half) - taken_of(claims, half); }
@@ -119,7 +121,7 @@ void compute_helped(const work *w) {
   team.now = *w;
   const uint32_t generation = ++team.generation;
   const uint64_t begin = __rdtsc();
-  atomic_store(&team.claims, claims_of(generation, w->parts, 0));
+  atomic_store(&team.claims, claims_of(generation, w->parts));
   if (atomic_load(&team.asleep)) {
     atomic_store(&team.asleep, 0);
     system_call(FUTEX, &team.asleep, WAKE, (const void *)1, NULL);

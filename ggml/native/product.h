@@ -3,7 +3,7 @@
 #include "rows.h"
 
 #define MOST_COLUMNS 64 /* of x that are read at a time */
-#define HELPED_PART (32 * 1024) /* bytes of a matrix, below which a part is not worth it */
+#define HELPED_PART (64 * 1024) /* bytes of a matrix, below which a part is not worth it */
 
 /*
  * M columns, those of y `stride` bytes apart, WIDEST at a time and then what is left: the code of a type is copied for each number
@@ -86,7 +86,7 @@ static void product_part(const void *of, int i, char *to, size_t stride) {
     p->kernel(p->w + (first + g) * p->group_bytes, columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
 }
 
-/* Whether a product was computed together with the helper. */
+/* Whether a product was computed together with the helper; float32 columns are read where they are. */
 static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
   const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
   const int type = w->type, K = (int)w->ne[0], groups = (int)(w->ne[1] / ROWS);
@@ -103,11 +103,11 @@ static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
   for (int64_t m = 0; m < x->ne[1]; m += at_once) {
     const int64_t left = x->ne[1] - m;
     const int M = (int)(left < at_once ? left : at_once);
-    work all = {product_part, parts, M, run, whole, (char *)dst->data + m * dst->nb[1], dst->nb[1], {0}};
-    product_parts *p = (product_parts *)all.of;
-    const char *from = (const char *)x->data + m * x->nb[1];
+    const uint8_t *from = (const uint8_t *)x->data + m * x->nb[1];
     for (int c = 0; c < M && one; c++) read_column(type, (const float *)(from + c * x->nb[1]), K, room + c * one);
-    *p = (product_parts){kernel_of(type), w->data, one ? room : (const uint8_t *)from, group_bytes, one ? one : x->nb[1], type, K, M, groups, per_part};
+    work all = {product_part, parts, M, run, whole, (char *)dst->data + m * dst->nb[1], dst->nb[1], {0}};
+    *(product_parts *)all.of = (product_parts){
+        kernel_of(type), w->data, one ? room : from, group_bytes, one ? one : x->nb[1], type, K, M, groups, per_part};
     compute_helped(&all);
   }
   leave_helper();
