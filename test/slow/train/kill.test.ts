@@ -7,8 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Random } from '../../../src/data/random.js';
 import { startTraining, stepFolders, writeTinyRun } from '../../fast/train/tiny-run.js';
 
-/** More of them, for a test by hand: SLED_TTS_KILLS=50 npx vitest run --project slow test/slow/train/kill.test.ts */
-const KILLS = Number(process.env['SLED_TTS_KILLS'] ?? 15);
+/** Fewer or more of them: SLED_TTS_KILLS=15 npx vitest run --project slow test/slow/train/kill.test.ts */
+const KILLS = Number(process.env['SLED_TTS_KILLS'] ?? 50);
 const SAVE_EVERY = 3;
 const STEPS = 6 * KILLS + 12; // more than are done between the kills
 const HOOK = pathToFileURL(join(import.meta.dirname, 'kill-hook.mjs')).href;
