@@ -20,7 +20,7 @@ static struct {
   _Atomic uint32_t visits; /* odd while the helper computes */
   _Atomic uint32_t done[MOST_PARTS]; /* the generation in which the helper last finished this part */
   _Alignas(64) _Atomic int taken;
-  _Atomic int started;
+  _Atomic int wanted, started;
   uint32_t generation;
   work now;
 } team;
@@ -87,6 +87,9 @@ EXPORT void *sled_kernels_help(void *unused) {
   }
   return unused;
 }
+
+/* 1 for the first who asks: a process has one helper, whatever its threads of JavaScript load. */
+EXPORT int sled_kernels_helper_wanted(void) { return !atomic_exchange(&team.wanted, 1); }
 
 /* After pthread_create(). */
 EXPORT void sled_kernels_helper_started(void) { atomic_store(&team.started, 1); }

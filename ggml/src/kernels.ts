@@ -35,7 +35,6 @@ export class Kernels implements WeightLayout {
   readonly #functions: KernelFunctions;
   readonly #product: Uint8Array;
   readonly #attention: Uint8Array;
-  #hasHelper = false;
 
   /** `level` is what `supported` answered. */
   constructor(native: GraphFunctions, functions: KernelFunctions, level: number) {
@@ -63,8 +62,7 @@ export class Kernels implements WeightLayout {
    * Starts the process's helper, see native/helper.h, if there is none yet. Where the system gives no thread, kernels go without.
    */
   startHelper(): void {
-    if (this.#hasHelper) return;
-    this.#hasHelper = true;
+    if (!this.#functions.helper_wanted()) return;
     const thread = new BigUint64Array(1);
     if (this.#native.mapping?.pthread_create(thread, null, this.#functions.help, null) === 0)
       this.#functions.helper_started();

@@ -128,6 +128,11 @@ describe.runIf(alone.kernels)('with help', () => {
   });
 });
 
+test.runIf(alone.kernels)('a process has one helper, whatever its workers ask for', () => {
+  const script = fileURLToPath(new URL('../helped-workers.mjs', import.meta.url));
+  expect(spawnSync(process.execPath, [script], { encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '1\n' });
+});
+
 test('a backend has help where it was asked for and there are kernels for it', () => {
   expect(alone.helped).toBe(false);
   expect(helped[0].helped).toBe(alone.kernels !== undefined);
