@@ -67,7 +67,8 @@ export async function runOwnVoice(world: World, recordings: string, flags: Parti
   const facts = { from: basename(from), utterances: split.lines, heldOut: split.heldOut, hours: split.seconds / 3600, steps: step, command }; // prettier-ignore
   const vocabulary = base.text === 'bpe' ? from : undefined;
   const best = join(training.out, 'best');
-  writeVoice(out, { checkpoint: existsSync(best) ? best : checkpoint, codec, vocabulary, card: ownVoiceCard(facts) });
+  const blended = await blend(stages, existsSync(best) ? best : checkpoint);
+  writeVoice(out, { checkpoint: blended, codec, vocabulary, card: ownVoiceCard(facts) });
   if (!flags.quiet) world.stdout.write(`${step} steps of ${configs.training.steps}: ${out}\n`);
 }
 
@@ -127,6 +128,15 @@ async function alignTexts(world: World, { work, lines }: Stages, quiet: boolean 
   } finally {
     bar.stop();
   }
+}
+
+/** Takes the trunk of a checkpoint part of the way back to the voice that it began with. Returns the model's folder. */
+async function blend({ from, work }: Stages, tuned: string): Promise<string> {
+  const { blendModels } = await import('../train/blend.js');
+  const { keptShare } = await import('../train/own-voice.js');
+  const out = join(work, 'blended');
+  blendModels(out, { base: from, tuned, shareOf: keptShare });
+  return out;
 }
 
 /** How the codec's decoder is fine-tuned; undefined where the codec is none of ours. */

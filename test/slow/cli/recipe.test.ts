@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeWav } from '../../../src/audio/wav-reader.js';
 import { encodeWav } from '../../../src/audio/wav-writer.js';
 import { openShards } from '../../../src/data/shards.js';
-import { writeSafetensors } from '../../../src/model/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../../../src/model/safetensors.js';
 import { goldenConfig, goldenTensors } from '../../fast/codec/encodec/golden-codec.js';
 import { encodeFlac } from '../../fast/data/make-flac.js';
 import { codeBlocks } from '../../fast/package/readme.js';
@@ -145,6 +145,17 @@ describe('docs/training.md', () => {
     expect(spoken?.at(-1)).toBe(tokens.length - 1); // the last token but </s>
     const { training } = JSON.parse(readFileSync(at('my-recordings-voice/work/run/best/state.json'), 'utf8'));
     expect(training).toMatchObject({ alignmentWeight: 0.5, guidedHeads: [[2, 0], [4, 0]] }); // prettier-ignore
+  });
+
+  it("took the trunk of the voice of one's own part of the way back, and nothing else", () => {
+    const weights = (path: string) => readSafetensors(path).tensors;
+    const tuned = weights(at('my-recordings-voice/work/run/best/model.safetensors'));
+    const voice = weights(at('my-recordings-voice/model.safetensors'));
+    const changed = [...voice].filter(([name, { bytes }]) => Buffer.compare(bytes, tuned.get(name)!.bytes) !== 0);
+    const kept = [...voice.keys()].filter((name) => !changed.some(([other]) => other === name));
+    expect(changed.filter(([name]) => !name.startsWith('model.'))).toEqual([]);
+    expect(kept.filter((name) => /^model\.layers.*proj/.test(name))).toEqual([]);
+    expect(kept).toEqual(expect.arrayContaining(['z_proj.weight', 'scoreloss.net.final_layer.linear.weight']));
   });
 
   it("the voice of one's own speaks through its own codec", () => {
