@@ -130,7 +130,7 @@ async function alignTexts(world: World, { work, lines }: Stages, quiet: boolean 
   }
 }
 
-/** Takes the trunk of a checkpoint part of the way back to the voice that it began with. Returns the model's folder. */
+/** Takes a checkpoint part of the way back to the voice that it began with. Returns the model's folder. */
 async function blend({ from, work }: Stages, tuned: string): Promise<string> {
   const { blendModels } = await import('../train/blend.js');
   const { keptShare } = await import('../train/own-voice.js');

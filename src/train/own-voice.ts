@@ -43,15 +43,15 @@ export function ownVoiceRecipe(seconds: number, guidedHeads: SledConfig['alignme
   };
 }
 
-/** Of what training changed in the trunk, the share that a voice keeps (measured: docs/log.md). */
-const TRUNK_SHARE = 0.7;
+/** Of what training changed, the share that a voice keeps (measured: docs/log.md). */
+const KEPT = { trunk: 0.7, frames: 0.9 };
 
 /**
- * Of what training changed in a parameter, the share that a voice keeps. How a person sounds is learned by what draws
- * and hears frames, and kept whole; the trunk, which reads, goes part of the way back to a voice that read more.
+ * Of what training changed in a parameter, the share that a voice keeps. How a person sounds is learned by what hears
+ * and draws frames, and nearly all of it kept; the trunk, which reads, goes further back to a voice that has read more.
  */
 export const keptShare = (name: string): number =>
-  /^(textEmbedding|layers|outputNorm)\b/.test(name) ? TRUNK_SHARE : 1;
+  /^(textEmbedding|layers|outputNorm)\b/.test(name) ? KEPT.trunk : KEPT.frames;
 
 /** Steps of the codec's decoder, whose batches are 8 crops of a second: the recordings once, within these bounds. */
 const CODEC_STEPS = { least: 200, most: 400 };

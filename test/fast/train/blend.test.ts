@@ -53,10 +53,10 @@ test('models of two shapes are refused', () => {
   );
 });
 
-test("a voice of one's own keeps all that draws and hears frames, and part of what reads", () => {
-  const shares = new Map(parameterTable(TINY_MODEL).map(({ name }) => [name, keptShare(name)]));
-  const whole = [...shares].filter(([, share]) => share === 1).map(([name]) => name.split('.')[0]);
-  const part = [...shares].filter(([, share]) => share === 0.7).map(([name]) => name.split('.')[0]);
-  expect(new Set(whole)).toEqual(new Set(['latentProjection', 'inputNorm', 'endHead', 'energyHead']));
-  expect(new Set(part)).toEqual(new Set(['textEmbedding', 'layers', 'outputNorm']));
+test("a voice of one's own keeps more of what hears and draws frames than of what reads", () => {
+  const shares = parameterTable(TINY_MODEL).map(({ name }) => [name.split('.')[0], keptShare(name)] as const);
+  expect(Object.fromEntries(shares)).toEqual({
+    ...{ latentProjection: 0.9, inputNorm: 0.9, energyHead: 0.9, endHead: 0.9 },
+    ...{ textEmbedding: 0.7, layers: 0.7, outputNorm: 0.7 },
+  });
 });
