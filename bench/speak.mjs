@@ -2,7 +2,8 @@
 //   node bench/speak.mjs --model FOLDER [--frames 230] [--threads N] [--types q4_K,q8_0,bf16,f32] [--python VENV/bin/python --sled CHECKOUT]
 // FOLDER: a checkpoint in the released layout with its codec in codec/; `python bench/reference.py CHECKOUT write FOLDER` makes one.
 // The limit is the time to read a frame's weights once at the bandwidth that bench/bandwidth.mjs measures. Key and value cache, noise and
-// activations come on top. Medians: the whole of three, guided frames and four streams of three in turn, first sound of five. First sound: from a text's first six words to the first samples, streaming, warm.
+// activations come on top. First sound: from a text's first six words to the first samples, streaming, warm. All are medians: first sound
+// of five, the rest of three, one stream, one without guidance and four in turn.
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';

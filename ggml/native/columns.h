@@ -58,20 +58,19 @@ INLINE void to_bf16(const float *x, int K, uint16_t *y) {
   }
 }
 
-/* Where read_column() puts the parts of a column. */
+/* A column of float32, or what read_column() made of one. */
 INLINE column column_in(int type, int K, const uint8_t *room) {
   if (type == F32 || type == BF16) return (column){room, NULL, NULL};
   const float *scales = (const float *)(room + K);
   return (column){room, scales, (const int32_t *)(scales + K / 32)};
 }
 
-INLINE column read_column(int type, const float *x, int K, uint8_t *room) {
-  if (type == F32) return (column){x, NULL, NULL};
+/* Makes column_bytes() of x for a type that kernels do not multiply by floats. */
+INLINE void read_column(int type, const float *x, int K, uint8_t *room) {
   const column read = column_in(type, K, room);
   if (type == BF16) to_bf16(x, K, (uint16_t *)room);
   else if (type == Q4_K) bytes_by_256(x, K, (int8_t *)room, (float *)read.scales, (int32_t *)read.sums);
   else bytes_by_32(x, K, (int8_t *)room, (float *)read.scales, (int32_t *)read.sums);
-  return read;
 }
 
 #endif

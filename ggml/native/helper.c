@@ -24,7 +24,7 @@ static struct {
   uint32_t generation;
   work now;
 } team;
-static _Alignas(64) char room[HELPED_SCRATCH], results[HELPED_RESULTS];
+static _Alignas(64) char room[SCRATCH], results[HELPED_RESULTS];
 
 enum { FIRST = 0, SECOND = 8 }; /* halves, by their place in claims */
 INLINE int taken_of(uint64_t claims, int half) { return (int)(claims >> half & 0xff); }

@@ -9,10 +9,9 @@
 #ifndef SLED_HELPER_H
 #define SLED_HELPER_H
 
-#include "kernels.h"
+#include "layout.h"
 
 #define MOST_PARTS 64
-#define HELPED_SCRATCH (384 * 1024)
 #define HELPED_RESULTS (2 << 20)
 
 /* A result of `columns` columns, `stride` bytes apart in memory; a part is a run of bytes of each of them. */
@@ -31,7 +30,7 @@ typedef struct {
   _Alignas(64) char of[256];
 } work;
 
-/* Room for what parts read, HELPED_SCRATCH bytes, and with it the helper; NULL where there is none or it has other work. */
+/* Room for what parts read, SCRATCH bytes, and with it the helper; NULL where there is none or it has other work. */
 void *helper_room(void);
 
 /* Computes all parts of `w` together with the helper, whose room the caller has. */

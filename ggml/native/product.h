@@ -68,10 +68,10 @@ static columns_kernel kernel_of(int type) {
   }
 }
 
-/* A product in parts, see helper.h. */
+/* A product in parts of some groups of rows each, see helper.h. */
 typedef struct {
   columns_kernel kernel;
-  const uint8_t *w, *columns; /* one after the other as read_column() gives them, `column_bytes` apart */
+  const uint8_t *w, *columns; /* one after the other as column_in() finds them, `column_bytes` apart */
   size_t group_bytes, column_bytes;
   int type, K, M, groups, groups_per_part;
 } product_parts;
@@ -86,60 +86,49 @@ static void product_part(const void *of, int i, char *to, size_t stride) {
     p->kernel(p->w + (first + g) * p->group_bytes, columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
 }
 
-/* Whether a product was computed together with the helper; float32 columns are read where they are. */
-static int product_helped(struct ggml_tensor *dst, size_t group_bytes) {
-  const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
-  const int type = w->type, K = (int)w->ne[0], groups = (int)(w->ne[1] / ROWS);
-  const size_t bytes = groups * group_bytes, whole = w->ne[1] * sizeof(float);
-  if (bytes < 2 * HELPED_PART || x->ne[2] * x->ne[3] != 1) return 0;
-  const size_t one = column_bytes(type, K);
-  const int most = bytes / HELPED_PART < MOST_PARTS ? (int)(bytes / HELPED_PART) : MOST_PARTS;
-  const int per_part = (groups + most - 1) / most, parts = (groups + per_part - 1) / per_part;
-  const size_t run = per_part * ROWS * sizeof(float);
-  const int64_t read = one ? HELPED_SCRATCH / one : MOST_COLUMNS, written = HELPED_RESULTS / (parts * run);
-  const int64_t fit = read < written ? read : written, at_once = fit < MOST_COLUMNS ? fit : MOST_COLUMNS;
-  uint8_t *room = at_once > 0 ? helper_room() : NULL;
-  if (!room) return 0;
-  for (int64_t m = 0; m < x->ne[1]; m += at_once) {
-    const int64_t left = x->ne[1] - m;
-    const int M = (int)(left < at_once ? left : at_once);
-    const uint8_t *from = (const uint8_t *)x->data + m * x->nb[1];
-    for (int c = 0; c < M && one; c++) read_column(type, (const float *)(from + c * x->nb[1]), K, room + c * one);
-    work all = {product_part, parts, M, run, whole, (char *)dst->data + m * dst->nb[1], dst->nb[1], {0}};
-    *(product_parts *)all.of = (product_parts){
-        kernel_of(type), w->data, one ? room : from, group_bytes, one ? one : x->nb[1], type, K, M, groups, per_part};
-    compute_helped(&all);
-  }
-  leave_helper();
-  return 1;
+static void product_helped(const product_parts *p, char *to, size_t stride) {
+  const size_t group = ROWS * sizeof(float), run = p->groups_per_part * group;
+  work all = {product_part, (p->groups + p->groups_per_part - 1) / p->groups_per_part, p->M, run, p->groups * group, to, stride, {0}};
+  *(product_parts *)all.of = *p;
+  compute_helped(&all);
 }
 
-/* dst [N, M, a, b] = interleaved w [K, N] times x [K, M, a, b]; each thread a share of the rows. */
+/* The helper's room where a matrix of so many groups is worth its help and it has time; NULL else. */
+static uint8_t *room_for(int64_t groups, size_t group_bytes) {
+  const int worth = groups * group_bytes >= 2 * HELPED_PART && groups * ROWS * sizeof(float) <= HELPED_RESULTS;
+  return worth ? helper_room() : NULL;
+}
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/*
+ * dst [N, M, a, b] = interleaved w [K, N] times x [K, M, a, b]. Each thread has a share of the rows; one that is alone shares them with
+ * the helper where that is wanted.
+ */
 void PRODUCT(struct ggml_tensor *dst, int ith, int nth, int helped) {
   const struct ggml_tensor *w = dst->src[0], *x = dst->src[1];
   const int type = w->type, K = (int)w->ne[0];
-  const int64_t groups = w->ne[1] / ROWS, first = groups * ith / nth, end = groups * (ith + 1) / nth;
-  if (first == end) return;
+  const int64_t all = w->ne[1] / ROWS, first = all * ith / nth, groups = all * (ith + 1) / nth - first, M = x->ne[1];
+  if (groups == 0) return;
   const type_info *info = info_of(type);
-  const size_t group_bytes = (size_t)(K / info->block) * info->bytes * ROWS, room = column_bytes(type, K);
-  if (helped && nth == 1 && product_helped(dst, group_bytes)) return;
-  const columns_kernel kernel = kernel_of(type);
-  const int64_t M = x->ne[1];
-  int most = room ? (int)(SCRATCH / room) : MOST_COLUMNS;
-  if (most > MOST_COLUMNS) most = MOST_COLUMNS;
-  _Alignas(64) uint8_t scratch[SCRATCH];
-  column columns[MOST_COLUMNS];
+  const size_t group_bytes = (size_t)(K / info->block) * info->bytes * ROWS, read = column_bytes(type, K);
+  _Alignas(64) uint8_t own[SCRATCH];
+  uint8_t *room = helped && nth == 1 ? room_for(groups, group_bytes) : NULL, *scratch = room ? room : own;
+  const int64_t parts = room ? smaller(groups * group_bytes / HELPED_PART, MOST_PARTS) : 1, per_part = (groups + parts - 1) / parts;
+  int64_t most = smaller(MOST_COLUMNS, read ? SCRATCH / read : MOST_COLUMNS);
+  if (room) most = smaller(most, HELPED_RESULTS / (groups * ROWS * sizeof(float)));
+  product_parts p = {kernel_of(type), (const uint8_t *)w->data + first * group_bytes, scratch, group_bytes,
+                     read ? read : x->nb[1], type, K, 0, (int)groups, (int)per_part};
   for (int64_t b = 0; b < x->ne[3]; b++)
-    for (int64_t a = 0; a < x->ne[2]; a++) {
-      const char *from = (const char *)x->data + a * x->nb[2] + b * x->nb[3];
-      char *to = (char *)dst->data + a * dst->nb[2] + b * dst->nb[3];
+    for (int64_t a = 0; a < x->ne[2]; a++)
       for (int64_t m = 0; m < M; m += most) {
-        const int count = M - m < most ? (int)(M - m) : most;
-        for (int c = 0; c < count; c++)
-          columns[c] = read_column(type, (const float *)(from + (m + c) * x->nb[1]), K, scratch + c * room);
-        for (int64_t g = first; g < end; g++)
-          kernel((const uint8_t *)w->data + g * group_bytes, columns, K, count,
-                 to + m * dst->nb[1] + g * ROWS * sizeof(float), dst->nb[1]);
+        const uint8_t *from = (const uint8_t *)x->data + m * x->nb[1] + a * x->nb[2] + b * x->nb[3];
+        char *to = (char *)dst->data + first * ROWS * sizeof(float) + m * dst->nb[1] + a * dst->nb[2] + b * dst->nb[3];
+        p.M = (int)smaller(most, M - m);
+        if (read) for (int c = 0; c < p.M; c++) read_column(type, (const float *)(from + c * x->nb[1]), K, scratch + c * read);
+        else p.columns = from;
+        if (room) product_helped(&p, to, dst->nb[1]);
+        else product_part(&p, 0, to, dst->nb[1]);
       }
-    }
+  if (room) leave_helper();
 }

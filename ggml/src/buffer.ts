@@ -142,12 +142,12 @@ export class WeightBuffer extends NativeOwner implements TensorStorage {
   async freeAsync(): Promise<void> {
     if (!this.surrender()) return;
     const { ggml, kernels } = this.bufferType.native;
-    const giveBack = async () => {
+    const release = async () => {
       await onWorker(ggml.backend_buffer_free, this.#pointer);
       await this.#mapping?.releaseAsync();
     };
-    if (kernels?.isHelping) kernels.whenLetGo(() => void giveBack());
-    else await giveBack();
+    if (kernels?.isHelping) kernels.whenLetGo(() => void release());
+    else await release();
   }
 }
 
@@ -227,10 +227,10 @@ const roundedUp = (address: bigint, step: bigint) => ((address + step - 1n) / st
  * Asks Linux for pages of 2 MB: weights are read from end to end again and again, and memory in pages of 4 KB gives an eighth
  * less. It is a wish; nothing is done about a refusal.
  */
-function askForLargePages({ mapping }: Native, base: Pointer, bytes: number): void {
+function askForLargePages({ cLibrary }: Native, base: Pointer, bytes: number): void {
   if (process.platform !== 'linux' || bytes < LARGE_PAGE_BYTES) return;
   const start = roundedUp(base, PAGE_BYTES);
-  mapping?.madvise(start, bytes - Number(start - base), MADV_HUGEPAGE);
+  cLibrary?.madvise(start, bytes - Number(start - base), MADV_HUGEPAGE);
 }
 
 /** Lets `tensors` be the bytes of a mapped file at their positions. For memory that a CPU computes in. */

@@ -20,7 +20,7 @@ const PROBE_BYTES = 1 << 12;
 const LET_GO_MS = 20;
 
 /** What a node is made with. */
-type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'mapping'>;
+type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'cLibrary'>;
 
 /** By `level`, enum instructions of native/kernels.h; attention is for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
@@ -64,7 +64,7 @@ export class Kernels implements WeightLayout {
   startHelper(): void {
     if (!this.#functions.helper_wanted()) return;
     const thread = new BigUint64Array(1);
-    if (this.#native.mapping?.pthread_create(thread, null, this.#functions.help, null) === 0)
+    if (this.#native.cLibrary?.pthread_create(thread, null, this.#functions.help, null) === 0)
       this.#functions.helper_started();
   }
 

@@ -204,7 +204,7 @@ export const KERNELS = {
 } as const satisfies Record<string, Signature>;
 
 /** Of the C library: file mapping, what the system is told of memory, and threads. */
-export const MAPPING = {
+export const C_LIBRARY = {
   mmap: ['ptr', 'ptr', 'size', 'int', 'int', 'int', 'int64'],
   munmap: ['int', 'ptr', 'size'],
   madvise: ['int', 'ptr', 'size', 'int'],

@@ -6,7 +6,7 @@ import {
   C_TYPES,
   GGUF,
   KERNELS,
-  MAPPING,
+  C_LIBRARY,
   type NativeFunction,
   type Pointer,
   REGISTRY,
@@ -29,7 +29,7 @@ export interface Native {
   readonly initContext: (bytes: number) => Pointer | null;
   readonly symbol: (name: string) => Pointer;
   /** The C library's own; undefined on Windows, which has none of these names. */
-  readonly mapping: MappingFunctions | undefined;
+  readonly cLibrary: CLibrary | undefined;
   /** Our own kernels; undefined where they are not compiled or the processor lacks their instructions. */
   readonly kernels: Kernels | undefined;
   /** Who is told of every synchronous call, see OpenOptions. */
@@ -37,7 +37,7 @@ export interface Native {
 }
 
 /** Files in memory, and threads. */
-export type MappingFunctions = Functions<typeof MAPPING>;
+export type CLibrary = Functions<typeof C_LIBRARY>;
 
 /** native/*.c: functions, and the addresses of operations. */
 export type KernelFunctions = Functions<typeof KERNELS> & {
@@ -65,7 +65,7 @@ export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Nati
     parseGguf: bindParse(base, { absent, onCall }),
     initContext: bindInit(base, { absent, onCall }),
     symbol: (name: string) => base.symbol(name) as Pointer,
-    mapping: process.platform === 'win32' ? undefined : bind(koffi.load(null), '', MAPPING, { absent, onCall }),
+    cLibrary: process.platform === 'win32' ? undefined : bind(koffi.load(null), '', C_LIBRARY, { absent, onCall }),
     onCall,
   };
   if (absent.length) {

@@ -1,5 +1,5 @@
 import { onWorker } from '../worker.js';
-import type { MappingFunctions, Native, Pointer } from '../native.js';
+import type { CLibrary, Native, Pointer } from '../native.js';
 
 const [PROT_READ, MAP_SHARED] = [1, 1]; // the same on Linux and macOS
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
@@ -7,10 +7,10 @@ const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 /** An open file's bytes in memory, read-only; the system reads them when they are touched and may drop them again. */
 export class FileMapping {
   #users = 1;
-  readonly #calls: MappingFunctions;
+  readonly #calls: CLibrary;
 
   private constructor(
-    calls: MappingFunctions,
+    calls: CLibrary,
     readonly pointer: Pointer,
     readonly bytes: number,
   ) {
@@ -18,10 +18,10 @@ export class FileMapping {
   }
 
   /** Maps the first `bytes` of an open file; undefined where the system does not. */
-  static of({ mapping }: Native, fileDescriptor: number, bytes: number): FileMapping | undefined {
-    if (!mapping || bytes === 0) return undefined;
-    const pointer = mapping.mmap(null, bytes, PROT_READ, MAP_SHARED, fileDescriptor, 0);
-    return pointer === null || pointer === MAP_FAILED ? undefined : new FileMapping(mapping, pointer, bytes);
+  static of({ cLibrary }: Native, fileDescriptor: number, bytes: number): FileMapping | undefined {
+    if (!cLibrary || bytes === 0) return undefined;
+    const pointer = cLibrary.mmap(null, bytes, PROT_READ, MAP_SHARED, fileDescriptor, 0);
+    return pointer === null || pointer === MAP_FAILED ? undefined : new FileMapping(cLibrary, pointer, bytes);
   }
 
   /** One more user; each calls release() once. */

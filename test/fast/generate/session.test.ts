@@ -84,16 +84,20 @@ describe('with two threads', () => {
 
   const graphsOf = async (work: () => Promise<unknown>) => {
     await work();
-    const [prefills, graphs] = [shared.prefills, graphComputations()];
+    const [prefills, steps, graphs] = [shared.prefills, shared.steps, graphComputations()];
     await work();
+    expect(shared.steps - steps).toBe(20);
     return graphComputations() - graphs - (shared.prefills - prefills);
   };
 
-  test('a step of two streams is one graph where a thread has help, else two trunks and a head, and noise ahead', async () => {
-    const both = () => Promise.all([1, 2].map((seed) => take({ seed, on: shared })));
-    // Noise is gone through four frames ahead, but for the first, for which nothing has looked ahead.
-    expect(await graphsOf(both)).toBe(hasKernels ? 20 : 20 * 3 + 1 + 20 / 4);
-  });
+  test.each([2, 4])(
+    'a step of %i streams is one graph where a thread has help, else two trunks and a head, and noise ahead',
+    async (streams) => {
+      const all = () => Promise.all(Array.from({ length: streams }, (_, seed) => take({ seed, on: shared })));
+      // Noise is gone through four frames ahead, but for the first, for which nothing has looked ahead.
+      expect(await graphsOf(all)).toBe(hasKernels ? 20 : 20 * 3 + 1 + 20 / 4);
+    },
+  );
 
   test('a step of one row is one graph', async () => {
     expect(await graphsOf(() => take({ guidanceScale: 1, on: shared }))).toBe(20);
