@@ -4,10 +4,21 @@
 
 #include "columns.h"
 
+#define AHEAD 4096 /* bytes */
+
+/*
+ * Asks for what comes a page after w. A processor fetches ahead by itself, and with few columns as fast as memory gives it, but within a
+ * page: where columns take longer than memory, the first lines of each page would be waited for.
+ */
+INLINE void fetch(const uint8_t *w, int wanted) {
+  if (wanted) __builtin_prefetch(w + AHEAD);
+}
+
 INLINE ints word(const column *x, int i) { return all_ints(((const int32_t *)x->values)[i]); }
 
 INLINE void rows_f32(const uint8_t *w, const column *x, int K, int C, floats *out) {
   for (int k = 0; k < K; k++) {
+    fetch(w + 64 * k, C == 8);
     const floats row = load((const float *)w + ROWS * k);
     UNROLL for (int c = 0; c < C; c++) out[c] = plus_product(out[c], row, all(((const float *)x[c].values)[k]));
   }
@@ -19,6 +30,7 @@ INLINE floats second_of(ints pairs) { return as_floats(both(pairs, all_ints((int
 
 INLINE void rows_bf16(const uint8_t *w, const column *x, int K, int C, floats *out) {
   for (int k = 0; k < K / 2; k++) {
+    fetch(w + 64 * k, C == 8);
     const ints row = load_ints(w + 64 * k);
     UNROLL for (int c = 0; c < C; c++) {
       out[c] = plus_product(out[c], second_of(row), second_of(word(&x[c], k)));
@@ -32,6 +44,7 @@ INLINE void rows_q8_0(const uint8_t *w, const column *x, int K, int C, floats *o
     ints sum[WIDEST];
     UNROLL for (int c = 0; c < C; c++) sum[c] = begin_bytes(x[c].sums[b]);
     UNROLL for (int i = 0; i < 8; i++) {
+      fetch(w + 32 + 64 * i, C == 8);
       const ints row = load_ints(w + 32 + 64 * i);
       UNROLL for (int c = 0; c < C; c++) sum[c] = plus_bytes(sum[c], row, word(&x[c], 8 * b + i));
     }
@@ -46,6 +59,7 @@ INLINE void rows_q4_0(const uint8_t *w, const column *x, int K, int C, floats *o
     quads_sum sum[WIDEST];
     UNROLL for (int c = 0; c < C; c++) sum[c] = no_quads();
     UNROLL for (int i = 0; i < 4; i++) {
+      fetch(w + 32 + 64 * i, C >= 4);
       const ints row = load_ints(w + 32 + 64 * i);
       const ints first = both(row, low), second = both(shifted_right(row, 4), low);
       UNROLL for (int c = 0; c < C; c++) {
@@ -79,6 +93,7 @@ INLINE void rows_q4_K(const uint8_t *w, const column *x, int K, int C, floats *o
     _Alignas(64) uint8_t scales[128], minima[128];
     scales_q4_K(w + 64, scales, minima);
     ints sum[WIDEST], least[WIDEST];
+    UNROLL for (int i = 0; i < 4; i++) fetch(w + 64 * i, C == 8);
     UNROLL for (int c = 0; c < C; c++) sum[c] = least[c] = no_ints();
     UNROLL for (int j = 0; j < 8; j += 2) {
       const ints pair = either(from_bytes(minima + 16 * j), shifted_left(from_bytes(minima + 16 * j + 16)));
@@ -95,6 +110,7 @@ INLINE void rows_q4_K(const uint8_t *w, const column *x, int K, int C, floats *o
         quads_sum part[2 * WIDEST];
         UNROLL for (int c = 0; c < 2 * C; c++) part[c] = no_quads();
         UNROLL for (int i = 0; i < 8; i++) {
+          fetch(words + 64 * i, C == 8 && first == 0);
           const ints both_halves = load_ints(words + 64 * i);
           UNROLL for (int half = first; half < end; half++) {
             const ints row = both(half ? shifted_right(both_halves, 4) : both_halves, low);
