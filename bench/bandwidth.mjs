@@ -1,14 +1,14 @@
-// Memory bandwidth as a product with a matrix far larger than any cache reads it: node bench/bandwidth.mjs [THREADS]
+// Memory bandwidth as a product with a matrix far larger than any cache reads it: node bench/bandwidth.mjs [THREADS] [DEVICE]
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { openGgml } from '@sled-tts/ggml';
 
 const [COLUMNS, ROWS, ROUNDS] = [8192, 16384, 8]; // 512 MB in float32
 
-/** Best of some rounds, in bytes a second. */
-export async function memoryBandwidth(threads = availableParallelism()) {
+/** Best of some rounds, in bytes a second; `threads` are a CPU's. */
+export async function memoryBandwidth(threads = availableParallelism(), device = 'cpu') {
   const ggml = openGgml();
-  const backend = ggml.backend('cpu', { threads });
+  const backend = ggml.backend(device, { threads });
   const [weights, context] = [ggml.context(), ggml.context()];
   const matrix = weights.tensor('f32', [COLUMNS, ROWS]);
   weights.allocate(backend);
@@ -31,5 +31,7 @@ export async function memoryBandwidth(threads = availableParallelism()) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const threads = Number(process.argv[2] ?? availableParallelism());
-  console.log(`${((await memoryBandwidth(threads)) / 1e9).toFixed(1)} GB/s on ${threads} threads`);
+  const device = process.argv[3] ?? 'cpu';
+  const where = device === 'cpu' ? `${threads} threads` : device;
+  console.log(`${((await memoryBandwidth(threads, device)) / 1e9).toFixed(1)} GB/s on ${where}`);
 }

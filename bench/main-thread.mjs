@@ -1,4 +1,4 @@
-// What the main thread waits for while a voice is loaded, speaks and is freed: node bench/main-thread.mjs [MODEL] [--threads N] [--calls]
+// What the main thread waits for while a voice is loaded, speaks and is freed: node bench/main-thread.mjs [MODEL] [--threads N] [--device gpu] [--calls]
 // Prints a table of docs/benchmarks.md: a phase's longest native calls that ran in this thread, the event loop's longest stall, and how
 // much of the phase's time the thread was busy in native calls and in JavaScript. --calls lists every function's calls.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -15,7 +15,12 @@ const LONGEST_SHOWN = 3;
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { threads: { type: 'string' }, calls: { type: 'boolean' }, seconds: { type: 'string', default: '12' } },
+  options: {
+    threads: { type: 'string' },
+    device: { type: 'string' },
+    calls: { type: 'boolean' },
+    seconds: { type: 'string', default: '12' },
+  },
 });
 
 let calls = [];
@@ -29,6 +34,7 @@ await phase('opening ggml', () => openGgmlAsync({ onCall: (call) => calls.push(c
 const parts = await phase('loading', () =>
   loadVoice(directory, {
     onWarning: () => undefined,
+    device: flags.device,
     ...(flags.threads && { threads: Number(flags.threads) }),
   }),
 );

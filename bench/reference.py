@@ -1,7 +1,7 @@
-"""The released Python code: a full-size checkpoint with random weights, and its speed on this CPU.
+"""The released Python code: a full-size checkpoint with random weights, and its speed on this machine.
 
     python bench/reference.py SLED_CHECKOUT write FOLDER                        # config, weights, tokenizer and codec, as released
-    python bench/reference.py SLED_CHECKOUT time FOLDER float32|bfloat16 FRAMES GUIDANCE "text"
+    python bench/reference.py SLED_CHECKOUT time FOLDER float32|bfloat16 FRAMES GUIDANCE "text" [cpu|cuda]
     python bench/reference.py SLED_CHECKOUT codec FOLDER SECONDS THREADS                          # FOLDER: EnCodec's own
 
 torch 2.5.1, transformers 4.47.0. `time` prints one line of JSON: frames, milliseconds a frame of the network and of EnCodec's
@@ -41,24 +41,30 @@ def write():
     EncodecModel(EncodecConfig()).save_pretrained(folder / "codec")
 
 
+def finished(result):
+    if result.is_cuda:
+        torch.cuda.synchronize()
+    return result
+
+
 def generate(model, ids, frames):
     torch.manual_seed(0)
     begin = time.perf_counter()
-    latents = model.generate(input_ids=ids, max_length=ids.shape[1] + frames, do_sample=True)[1]
+    latents = finished(model.generate(input_ids=ids, max_length=ids.shape[1] + frames, do_sample=True)[1])
     return latents, (time.perf_counter() - begin) * 1000
 
 
-def measure(dtype, frames, guidance, text):
-    ids = RobertaTokenizer.from_pretrained(folder).encode(text, return_tensors="pt")
-    model = SpeechLlamaForCausalLM.from_pretrained(folder, torch_dtype=getattr(torch, dtype)).eval()
+def measure(dtype, frames, guidance, text, device="cpu"):
+    ids = RobertaTokenizer.from_pretrained(folder).encode(text, return_tensors="pt").to(device)
+    model = SpeechLlamaForCausalLM.from_pretrained(folder, torch_dtype=getattr(torch, dtype)).eval().to(device)
     model.infer_cfg = guidance
-    codec = EncodecModel.from_pretrained(folder / "codec").eval()
+    codec = EncodecModel.from_pretrained(folder / "codec").eval().to(device)
     generate(model, ids, WARM_UP_FRAMES)
     latents, network_ms = generate(model, ids, frames)
     decode = lambda x: codec.decoder(x.float().transpose(1, 2))
-    decode(latents)  # the first of a length sets up its kernels
+    finished(decode(latents))  # the first of a length sets up its kernels
     begin = time.perf_counter()
-    decode(latents)
+    finished(decode(latents))
     codec_ms = (time.perf_counter() - begin) * 1000
     T = latents.shape[1]
     print(json.dumps({"frames": T, "networkMs": network_ms / T, "codecMs": codec_ms / T, "threads": torch.get_num_threads(),
@@ -85,4 +91,4 @@ with torch.no_grad():
     elif verb == "codec":
         measure_codec(int(sys.argv[4]), int(sys.argv[5]))
     else:
-        measure(sys.argv[4], int(sys.argv[5]), float(sys.argv[6]), sys.argv[7])
+        measure(sys.argv[4], int(sys.argv[5]), float(sys.argv[6]), *sys.argv[7:9])

@@ -1,5 +1,5 @@
 // The whole pipeline, network and codec, beside the released Python code in one run:
-//   node bench/speak.mjs --model FOLDER [--frames 230] [--threads N] [--types q4_K,q8_0,bf16,f32] [--python VENV/bin/python --sled CHECKOUT]
+//   node bench/speak.mjs --model FOLDER [--frames 230] [--threads N] [--device gpu] [--types q4_K,q8_0,bf16,f32] [--python VENV/bin/python --sled CHECKOUT]
 // FOLDER: a checkpoint in the released layout with its codec in codec/; `python bench/reference.py CHECKOUT write FOLDER` makes one.
 // The limit is the time to read a frame's weights once at the bandwidth that bench/bandwidth.mjs measures. Key and value cache, noise and
 // activations come on top. First sound: from a text's first six words to the first samples, streaming, warm. All are medians: first sound
@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { openGgml } from '@sled-tts/ggml';
 import { SledTts } from '../dist/index.js';
 import { memoryBandwidth } from './bandwidth.mjs';
 import { bytesPerFrame, draw, free, load, TEXT } from './voice-parts.mjs';
@@ -24,6 +25,7 @@ const { values: flags } = parseArgs({
     model: { type: 'string' },
     frames: { type: 'string', default: '230' },
     threads: { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
     types: { type: 'string', default: 'q4_K,q8_0,bf16,f32' },
     guidance: { type: 'string', default: '2' },
     python: { type: 'string' },
@@ -35,10 +37,12 @@ if (process.env.SLED_BENCH) await measure(JSON.parse(process.env.SLED_BENCH));
 else await table();
 
 async function table() {
-  const bandwidth = await memoryBandwidth();
+  const bandwidth = await memoryBandwidth(availableParallelism(), flags.device);
   const [{ model: processor }] = cpus();
+  const { description } = openGgml().devices().find(({ kind, name }) => [kind, name].includes(flags.device)); // prettier-ignore
+  const gpu = flags.device === 'cpu' ? '' : `${description}, `;
   console.log(
-    `${processor.trim()}, ${availableParallelism()} processors, ${(bandwidth / 1e9).toFixed(1)} GB/s, guidance ${flags.guidance}, ${flags.frames} frames\n`,
+    `${gpu}${processor.trim()}, ${availableParallelism()} processors, ${(bandwidth / 1e9).toFixed(1)} GB/s, guidance ${flags.guidance}, ${flags.frames} frames\n`,
   );
   console.log(
     '| | network, ms a frame | limit, ms | the text before it, ms | network without guidance, ms | codec, of real time | real-time factor | four streams, of one | first sound, ms |',
@@ -75,6 +79,7 @@ function reference(type) {
     flags.frames,
     flags.guidance,
     TEXT,
+    flags.device === 'cpu' ? 'cpu' : 'cuda',
   ]);
   const frameMs = 1000 / 75; // EnCodec's 24 kHz
   const factors = [codecMs / frameMs, (networkMs + codecMs) / frameMs].map((value) => value.toFixed(3));
@@ -93,8 +98,8 @@ function child(command, args, settings) {
 }
 
 /** One weight type in this process. */
-async function measure({ model, weights, frames: count, guidance, threads }) {
-  const { parts } = await load(model, { weights, threads: threads && Number(threads) });
+async function measure({ model, weights, frames: count, guidance, threads, device }) {
+  const { parts } = await load(model, { weights, device, threads: threads && Number(threads) });
   const [frames, guidanceScale] = [Number(count), Number(guidance)];
   const timed = async (work) => {
     const begin = performance.now();

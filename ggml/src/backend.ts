@@ -5,6 +5,7 @@ import type { Kernels } from './kernels.js';
 import { NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import type { Tensor } from './tensor.js';
+import { onWorker } from './worker.js';
 
 const SET_THREADS = koffi.proto('void', ['void*', 'int']);
 const GET_EXTRA_BUFFER_TYPES = koffi.proto('void*', ['void*']);
@@ -20,6 +21,9 @@ export interface Device {
   readonly name: string;
   readonly description: string;
   readonly kind: 'cpu' | 'gpu' | 'accelerator';
+}
+/** A device, and what it has. */
+export interface DeviceStatus extends Device {
   /** Bytes free and in total, as the device reports them. */
   readonly memory: { readonly free: number; readonly total: number };
 }
@@ -32,17 +36,21 @@ export function listDevices(native: Native): FoundDevice[] {
   const { ggml, registry } = native;
   return Array.from({ length: registry.backend_dev_count() }, (_, i) => {
     const pointer = registry.backend_dev_get(i) as Pointer;
-    const free = new BigUint64Array(1);
-    const total = new BigUint64Array(1);
-    ggml.backend_dev_memory(pointer, free, total);
     return {
       pointer,
       name: ggml.backend_dev_name(pointer),
       description: ggml.backend_dev_description(pointer),
       kind: KINDS[ggml.backend_dev_type(pointer)] ?? 'accelerator',
-      memory: { free: Number(free[0]), total: Number(total[0]) },
     };
   });
+}
+
+/** What listDevices() leaves out, since a GPU's driver wakes the GPU to answer. */
+export function statusOf({ ggml }: Native, { pointer, ...device }: FoundDevice): DeviceStatus {
+  const free = new BigUint64Array(1);
+  const total = new BigUint64Array(1);
+  ggml.backend_dev_memory(pointer, free, total);
+  return { ...device, memory: { free: Number(free[0]), total: Number(total[0]) } };
 }
 
 export interface BackendOptions {
@@ -130,6 +138,13 @@ export class Backend extends NativeOwner {
   readonly hasKernelFor = ({ type, ne: [columns, rows] }: Tensor): boolean =>
     this.kernels?.supports(type, columns, rows) ?? false;
 
+  /** free() on a worker thread: a GPU's driver takes milliseconds. */
+  async freeAsync(): Promise<void> {
+    if (!this.surrender()) return;
+    await onWorker(this.native.ggml.backend_free, this.pointer);
+    if (this.#abortFlag !== undefined) this.native.ggml.free(this.#abortFlag);
+  }
+
   /** Sets the number of threads (1 to 512); a GgmlError on a backend without threads, or while it computes. */
   setThreads(threads: number): void {
     this.assertAlive('setThreads');
@@ -139,6 +154,11 @@ export class Backend extends NativeOwner {
     }
     if (!this.#setThreads) throw new GgmlError(`setThreads: backend ${this.name} has no threads to set`);
     this.#setThreads(this.pointer, threads);
+  }
+
+  /** Whether the backend has this operation for tensors like these; ggml would abort the process where it does not. */
+  canCompute(result: Tensor): boolean {
+    return this.native.ggml.backend_supports_op(this.pointer, result.pointer);
   }
 
   /** True when the backend can use memory of this type. */

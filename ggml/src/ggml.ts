@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import koffi from 'koffi';
-import { Backend, listDevices, type BackendOptions, type Device, type FoundDevice } from './backend.js';
+import { Backend, listDevices, statusOf, type BackendOptions, type DeviceStatus, type FoundDevice } from './backend.js';
 import { Context } from './context.js';
 import { GgmlError } from './errors.js';
 import { loadNative, type Native, type Pointer } from './native.js';
-import { findLibraries, gpuAdvice } from './platform.js';
+import { findLibraries, gpuAdvice, olderCuda } from './platform.js';
+import { probe } from './probe.js';
 import { dequantizeAsyncWith, dequantizeWith, quantizeAsyncWith, quantizeWith, type PackedType } from './quantize.js';
 import { NE_OFFSET } from './tensor.js';
 import { TENSOR_TYPE_NAMES, TENSOR_TYPES, type TensorType } from './tensor-type.js';
@@ -31,8 +32,12 @@ let opening: Promise<Ggml> | undefined;
 export function openGgml(options: OpenOptions = {}): Ggml {
   const found = openLibraries(options);
   if (found instanceof Ggml) return found;
-  const { backend_reg_count: count, backend_load_all_from_path: load } = found.native.registry;
-  if (count() === 0) load(found.directory);
+  const { backend_reg_count: count, backend_load_all_from_path: loadAll, backend_load: load } = found.native.registry;
+  if (count() === 0) {
+    loadAll(found.directory);
+    const older = lacking(found);
+    if (older !== undefined) load(older);
+  }
   return finish(found);
 }
 
@@ -46,8 +51,12 @@ export function openGgmlAsync(options: OpenOptions = {}): Promise<Ggml> {
 async function openOnWorker(options: OpenOptions): Promise<Ggml> {
   const found = openLibraries(options);
   if (found instanceof Ggml) return found;
-  const { backend_reg_count: count, backend_load_all_from_path: load } = found.native.registry;
-  if (count() === 0) await onWorker(load, found.directory);
+  const { backend_reg_count: count, backend_load_all_from_path: loadAll, backend_load: load } = found.native.registry;
+  if (count() === 0) {
+    await onWorker(loadAll, found.directory);
+    const older = lacking(found);
+    if (older !== undefined) await onWorker(load, older);
+  }
   return finish(found);
 }
 
@@ -70,6 +79,10 @@ function openLibraries({ directory, onCall }: OpenOptions): Ggml | OpenLibraries
   if (!process.env.SLED_GGML_LOG) native.ggml.log_set(native.symbol('ggml_time_init'), null);
   return { native, directory: libraries.directory };
 }
+
+/** A backend to try where those of the directory found no GPU. */
+const lacking = ({ native, directory }: OpenLibraries): string | undefined =>
+  listDevices(native).some(({ kind }) => kind === 'gpu') ? undefined : olderCuda(directory);
 
 function finish({ native, directory }: OpenLibraries): Ggml {
   if (native.registry.backend_dev_count() === 0) {
@@ -94,8 +107,8 @@ export class Ggml {
   }
 
   /** The devices that ggml found: CPU always, GPUs with the packages that bring them. */
-  devices(): Device[] {
-    return listDevices(this.native).map(({ pointer: _, ...device }) => device);
+  devices(): DeviceStatus[] {
+    return listDevices(this.native).map((device) => statusOf(this.native, device));
   }
 
   /** Makes a device ready: `cpu`, `gpu` (the first one), or a name that devices() lists. GgmlError names what there is. */
@@ -104,9 +117,13 @@ export class Ggml {
     return this.#backendOf(device, this.native.ggml.backend_dev_init(device.pointer, null), options);
   }
 
-  /** backend() that starts the device on a worker thread: a GPU's driver may take seconds. */
+  /**
+   * backend() that starts the device on a worker thread, since a GPU's driver may take seconds, and that refuses a GPU whose driver
+   * refuses ggml's kernels.
+   */
   async backendAsync(which: string = 'cpu', options: BackendOptions = {}): Promise<Backend> {
     const device = this.#find(which);
+    if (device.kind === 'gpu') await probe(this.directory, device.name);
     return this.#backendOf(device, await onWorker(this.native.ggml.backend_dev_init, device.pointer, null), options);
   }
 

@@ -119,7 +119,7 @@ export class Graph extends NativeOwner implements TensorStorage {
       return;
     }
     checkInterleaved(tensor);
-    if (!this.#native.ggml.backend_supports_op(backend.pointer, tensor.pointer)) {
+    if (!backend.canCompute(tensor)) {
       const sources = tensor.sources.map((source) => source.describe()).join(', ');
       throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
     }

@@ -1,4 +1,4 @@
-export { Backend, graphComputations, type BackendOptions, type Device } from './backend.js';
+export { Backend, graphComputations, type BackendOptions, type Device, type DeviceStatus } from './backend.js';
 export { BufferType } from './buffer.js';
 export { Context, type AllocateOptions } from './context.js';
 export { GgmlError, ShapeError } from './errors.js';

@@ -187,6 +187,7 @@ export const BASE = {
 /** libggml: the registry of backends. */
 export const REGISTRY = {
   backend_load_all_from_path: ['void', 'str'],
+  backend_load: ['ptr', 'str'],
   backend_reg_count: ['size'],
   backend_dev_count: ['size'],
   backend_dev_get: ['ptr', 'size'],

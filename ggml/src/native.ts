@@ -46,8 +46,9 @@ export type KernelFunctions = Functions<typeof KERNELS> & {
   readonly help: Pointer;
 };
 
-// Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack.
-const WORKER_STACK_BYTES = 2 << 20;
+// Computations run on koffi's worker stacks; its default of 128 KiB is small for kernels with arrays on the stack, and a GPU's driver
+// compiles on them, as deep as on any thread. Only what is touched takes memory.
+const WORKER_STACK_BYTES = 8 << 20;
 
 /** Opens the two libraries and binds every function; a missing one is a GgmlError that lists all of them. */
 export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Native {

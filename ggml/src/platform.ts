@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import koffi from 'koffi';
 import { GgmlError } from './errors.js';
 
 const require = createRequire(import.meta.url);
@@ -86,12 +87,46 @@ export function gpuAdvice(): string {
   const accelerated = (PACKAGES[`${process.platform}-${process.arch}`] ?? []).slice(0, -1);
   if (accelerated.length === 0)
     return 'ggml has no package for a GPU of this platform; SLED_GGML_DIR names a build of it';
-  const installed = accelerated.filter((name) => librariesOfPackage(name));
-  if (installed.length > 0)
-    return `${SCOPE}/${installed[0]} is installed and finds none: is the GPU's driver there, and as new as the package asks for?`;
+  const installed = accelerated.flatMap((name) => librariesOfPackage(name) ?? []);
+  if (installed.length > 0) {
+    const reasons = installed.flatMap(({ directory }) => whyGpuIsMissing(directory));
+    return `${installed[0].directory} finds none: ${reasons.join('; ')}`;
+  }
   const version = PACKAGE_VERSIONS[process.platform];
   const packages = accelerated.map((name) => `${SCOPE}/${name}@${version}`).join(' or ');
   return `npm install ${packages}, and see that the GPU's driver is there and as new as the package asks for`;
+}
+
+const GPU_BACKEND = /^(lib)?ggml-(cuda|vulkan)\.(so|dll)$/;
+
+/** ggml passes silently over a backend that does not load: what the system says of those in a directory. */
+export function whyGpuIsMissing(directory: string): string[] {
+  const files = readdirSync(directory).filter((file) => GPU_BACKEND.test(file));
+  const reasons = files.map((file) => {
+    try {
+      koffi.load(path.join(directory, file)); // is found where it looked before, or says why not
+      return "is the GPU's driver there, and as new as the package asks for?";
+    } catch (error) {
+      const { message } = error as Error;
+      if (/libcuda\.|libvulkan\.|nvcuda|vulkan-1/.test(message)) return `the GPU's driver is not there (${message})`;
+      const cuda = /(libcudart|libcublas\w*)\.so\.(\d+)/.exec(message);
+      return cuda
+        ? `CUDA ${cuda[2]} is not installed, or not where libraries are looked for (${message})`
+        : `${file} does not load: ${message}`;
+    }
+  });
+  return reasons.length > 0 ? reasons : ['its backend for the GPU is gone; install the package anew'];
+}
+
+/** The backend for CUDA's version before, which a package of its own brings, beside the package for CUDA in `directory`. */
+export function olderCuda(directory: string): string | undefined {
+  const platform = `${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  if (librariesOfPackage(`${platform}-cuda`)?.directory !== directory) return undefined;
+  const bins = binsOfPackage(`${platform}-cuda-ext`);
+  if (bins === undefined) return undefined;
+  const folders = readdirSync(bins).map((folder) => path.join(bins, folder, 'fallback')).filter(existsSync); // prettier-ignore
+  const files = folders.flatMap((folder) => readdirSync(folder).map((file) => path.join(folder, file)));
+  return files.find((file) => GPU_BACKEND.test(path.basename(file)));
 }
 
 /** True on Linux without glibc. */
@@ -101,15 +136,18 @@ export function isMusl(): boolean {
   return report?.header?.glibcVersionRuntime === undefined;
 }
 
-function librariesOfPackage(name: string): GgmlLibraries | undefined {
-  let entry: string;
+function binsOfPackage(name: string): string | undefined {
   try {
-    entry = require.resolve(`${SCOPE}/${name}`);
+    const bins = path.join(path.dirname(require.resolve(`${SCOPE}/${name}`)), '..', 'bins');
+    return existsSync(bins) ? bins : undefined;
   } catch {
     return undefined;
   }
-  const bins = path.join(path.dirname(entry), '..', 'bins');
-  if (!existsSync(bins)) return undefined;
+}
+
+function librariesOfPackage(name: string): GgmlLibraries | undefined {
+  const bins = binsOfPackage(name);
+  if (bins === undefined) return undefined;
   for (const folder of readdirSync(bins)) {
     const libraries = librariesIn(path.join(bins, folder));
     if (libraries) return libraries;

@@ -74,8 +74,13 @@ abstract class BuiltGraph {
   }
 
   protected builder(): SledGraph {
-    const { weights, config } = this.parts;
-    return new SledGraph(this.context.ops, (tensor) => this.graph.expand(tensor), weights, config);
+    const { weights, config, workers } = this.parts;
+    const { ops } = this.context;
+    return new SledGraph(
+      { ops, expand: (tensor) => this.graph.expand(tensor), canCompute: (tensor) => workers.main.canCompute(tensor) },
+      weights,
+      config,
+    );
   }
 
   free(): void {

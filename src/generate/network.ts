@@ -48,14 +48,26 @@ const part = ({ view }: Ops, joined: Tensor, i: number, size: number) =>
 /** Told a layer's queries [E, H, T, R] once its keys are in the cache. */
 export type QueryWatch = (layer: number, query: Tensor) => void;
 
-/** The network's parts as graph builders; `expand` adds a cache write to the graph before what reads it. */
+/** What a graph is built with. */
+export interface GraphTools {
+  ops: Ops;
+  /** Adds a cache write to the graph before what reads it. */
+  expand: (tensor: Tensor) => void;
+  /** Whether the device has an operation for such tensors. */
+  canCompute: (result: Tensor) => boolean;
+}
+
+/** The network's parts as graph builders. */
 export class SledGraph {
+  private readonly ops: Ops;
+
   constructor(
-    private readonly ops: Ops,
-    private readonly expand: (tensor: Tensor) => void,
+    private readonly tools: GraphTools,
     private readonly weights: Weights,
     private readonly config: SledConfig,
-  ) {}
+  ) {
+    this.ops = tools.ops;
+  }
 
   /** Text and frames -> hidden vectors z [C, M]. `watch` is told each layer's queries. */
   trunk(inputs: TrunkInputs, window: CacheWindow, watch?: QueryWatch): Tensor {
@@ -109,26 +121,40 @@ export class SledGraph {
     const { width: C } = this.config;
     const { reshape, setRows } = this.ops;
     const key = reshape(this.rotate(joined, 1, positions), C, joined.ne[1]);
-    this.expand(setRows(cache.keys[i], key, cacheRows));
-    this.expand(setRows(cache.values[i], part(this.ops, joined, 2, C), cacheRows));
+    this.tools.expand(setRows(cache.keys[i], key, cacheRows));
+    this.tools.expand(setRows(cache.values[i], part(this.ops, joined, 2, C), cacheRows));
   }
 
   private attention(i: number, x: Tensor, inputs: TrunkInputs, window: CacheWindow, watch?: QueryWatch): Tensor {
     const { width: C, heads: H } = this.config;
-    const { reshape, permute, flashAttention, mulMat } = this.ops;
+    const { reshape, permute, mulMat } = this.ops;
     const at = this.weights.at(`layers.${i}`);
     const joined = this.queryKeyValue(x, at);
     this.remember(i, joined, inputs, window);
     const [, T, , R] = inputs.mask.ne;
     const query = reshape(this.rotate(joined, 0, inputs.positions), C / H, H, T, R);
     watch?.(i, query);
-    const attended = flashAttention(
+    const attended = this.attend(
       permute(query, 0, 2, 1, 3), // [E, H, T, R] -> [E, T, H, R]
       this.remembered(window.cache.keys[i], window, R),
       this.remembered(window.cache.values[i], window, R),
-      { mask: inputs.mask, scale: 1 / Math.sqrt(C / H) },
-    ); // [E, H, T, R]
+      inputs.mask,
+    );
     return mulMat(at.tensor('attention.output.weight'), reshape(attended, C, T * R));
+  }
+
+  /**
+   * softmax(key^T query / sqrt(E) + mask) of the values: query [E, T, H, R], key, value [E, K, H, R] -> [E, H, T, R]. CUDA's
+   * flash kernels are for some head sizes only.
+   */
+  private attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor): Tensor {
+    const { flashAttention, mulMat, softMax, permute, cont } = this.ops;
+    const scale = 1 / Math.sqrt(query.ne[0]);
+    const attended = flashAttention(query, key, value, { mask, scale });
+    if (this.tools.canCompute(attended)) return attended;
+    const weights = softMax(mulMat(cont(key), cont(query)), { mask, scale }); // [K, T, H, R]
+    const mixed = mulMat(cont(permute(value, 1, 0, 2, 3)), weights); // [K, E, H, R] -> [E, T, H, R]
+    return cont(permute(mixed, 0, 2, 1, 3));
   }
 
   /** The first K positions of R slots: [C, slots * P + 1] -> [E, K, H, R]. */

@@ -56,7 +56,7 @@ export async function openSession(
     return await Session.create({ ggml, workers, weights, config }, { ...options, cacheType });
   } catch (error) {
     await weights?.free();
-    workers.free();
+    await workers.free();
     throw error;
   }
 }

@@ -20,14 +20,14 @@ export interface SessionOptions {
   /** Streams that may be open at once; memory grows with those that are. */
   maxStreams?: number;
   /**
-   * Frames whose noise is gone through at once, 0 for none but the one that is drawn (default: 4 where weights come from memory, or
-   * another worker has the time).
+   * Frames whose noise is gone through at once, 0 for none but the one that is drawn (default: 4 where a processor's weights come from
+   * memory, or another worker has the time).
    */
   framesAhead?: number;
 }
 
 const framesAheadOf = ({ weights, workers: { all, main } }: GraphParts) =>
-  weights.bytes > CACHED_BYTES || (all.length > 1 && !main.helped) ? FRAMES_AHEAD : 0;
+  main.device.kind === 'cpu' && (weights.bytes > CACHED_BYTES || (all.length > 1 && !main.helped)) ? FRAMES_AHEAD : 0;
 
 interface Request {
   stream: SledStream;
@@ -120,7 +120,7 @@ export class Session {
     await this.#prefixes.free();
     await this.#cache.free();
     await this.parts.weights.free();
-    this.parts.workers.free();
+    await this.parts.workers.free();
   }
 
   /** The lowest slots that no open stream holds: the rows of a step stay close together. */

@@ -58,7 +58,7 @@ export class Workers {
     if (this.main.device.kind === 'cpu') for (const worker of this.all.slice(0, count)) worker.setThreads(each);
   }
 
-  free(): void {
-    for (const worker of this.all) worker.free();
+  async free(): Promise<void> {
+    for (const worker of this.all) await worker.freeAsync();
   }
 }

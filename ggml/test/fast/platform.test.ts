@@ -1,9 +1,10 @@
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import koffi from 'koffi';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { openGgml } from '@sled-tts/ggml';
-import { findKernels, findLibraries, gpuAdvice, isMusl } from '../../src/platform.js';
+import { findKernels, findLibraries, gpuAdvice, isMusl, olderCuda, whyGpuIsMissing } from '../../src/platform.js';
 import { runChild } from '../child.js';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'ggml-platform-'));
@@ -54,6 +55,23 @@ test('where no GPU is found the line names the packages to install, or says that
   expect(gpuAdvice()).toMatch(/npm install .*linux-x64-cuda@.* or .*linux-x64-vulkan@|is installed and finds none/);
   pretend('linux', 'arm64');
   expect(gpuAdvice()).toMatch(/no package for a GPU of this platform/);
+});
+
+test('a GPU backend that does not load says which library it lacks', () => {
+  const folder = mkdtempSync(path.join(directory, 'lacking-'));
+  expect(whyGpuIsMissing(folder)).toEqual(['its backend for the GPU is gone; install the package anew']);
+  writeFileSync(path.join(folder, 'libggml-cuda.so'), 'no library');
+  expect(whyGpuIsMissing(folder)).toEqual([expect.stringMatching(/libggml-cuda\.so/)]);
+  const load = vi.spyOn(koffi, 'load');
+  const lacks = (name: string) => load.mockImplementation(() => { throw new Error(`${name}: cannot open shared object file`); }); // prettier-ignore
+  lacks('libcublas.so.13');
+  expect(whyGpuIsMissing(folder)[0]).toMatch(/^CUDA 13 is not installed, .*libcublas/);
+  lacks('libcuda.so.1');
+  expect(whyGpuIsMissing(folder)[0]).toMatch(/^the GPU's driver is not there .*libcuda/);
+});
+
+test('the build for an older CUDA is looked for only beside the package for CUDA', () => {
+  expect(olderCuda(directory)).toBeUndefined();
 });
 
 /** A folder with the libraries whose names are wanted, of this machine's ggml. */

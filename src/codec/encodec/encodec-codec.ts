@@ -161,7 +161,7 @@ export class EncodecCodec implements CodebookCodec {
 /** A backend that did not open need not be freed. */
 const closeBackend = (opening: Promise<CodecBackend>): Promise<void> =>
   opening.then(
-    ({ backend }) => backend.free(),
+    ({ backend }) => backend.freeAsync(),
     () => undefined,
   );
 

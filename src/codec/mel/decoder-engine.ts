@@ -78,7 +78,7 @@ export class DecoderEngine {
     this.graphs.free();
     const loaded = await this.loading.catch(() => undefined);
     await loaded?.decoder.context.freeAsync();
-    loaded?.backend.free();
+    await loaded?.backend.freeAsync();
   }
 
   private async run(latents: Float32Array, history: Float32Array): Promise<DecodedChunk> {
