@@ -7,6 +7,9 @@ import { GgmlError } from './errors.js';
 const PATIENCE_MS = 120_000;
 const SCRIPT = fileURLToPath(new URL('../dist/probe-child.js', import.meta.url));
 
+/** What tells most first: CUDA's own words stand behind the operation that failed. */
+const LAST_WORDS = [/error: /i, /error|fail|abort/i];
+
 const probes = new Map<string, Promise<void>>();
 
 /**
@@ -34,7 +37,9 @@ async function run(directory: string, device: string, script: string): Promise<v
     child.on('close', resolve);
   });
   if (status === 0) return;
-  const reason = said.split('\n').find((line) => /error|fail|abort/i.test(line)) ?? 'it ended a process that tried';
+  const lines = said.split('\n');
+  const reason =
+    LAST_WORDS.flatMap((word) => lines.find((line) => word.test(line)) ?? [])[0] ?? 'it ended a process that tried';
   throw new GgmlError(
     `backend: ${device} is there and cannot compute: ${reason.trim()} (a driver that is older than the package's kernels? ` +
       'a newer driver helps, or the package for Vulkan)',

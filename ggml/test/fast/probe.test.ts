@@ -16,7 +16,7 @@ test('a device that computes passes, and is asked once', async () => {
 
 test('what ends the other process is an error that tells its last words', async () => {
   const script = path.join(directory, 'old-driver.mjs');
-  writeFileSync(script, "console.error('found 1 CUDA devices\\nCUDA error: the provided PTX was compiled with an unsupported toolchain.'); process.abort();\n"); // prettier-ignore
+  writeFileSync(script, "console.error('MUL_MAT failed\\nCUDA error: the provided PTX was compiled with an unsupported toolchain.'); process.abort();\n"); // prettier-ignore
   await expect(probe(directory, 'CUDA0', script)).rejects.toThrow(
     /^backend: CUDA0 is there and cannot compute: CUDA error: the provided PTX was compiled with an unsupported toolchain\. \(a driver/,
   );

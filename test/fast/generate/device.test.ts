@@ -56,9 +56,12 @@ if (gpu)
   describe(`on ${gpu.name} (${gpu.description})`, () => {
     const device = gpu.name;
 
-    // CUDA multiplies float32 in its tensor cores' 19 bits, and Vulkan rounds what is multiplied to float16 where a driver offers it, but for
-    // GGML_VK_DISABLE_F16=1.
-    const rounds = device.startsWith('CUDA') || (device.startsWith('Vulkan') && !process.env.GGML_VK_DISABLE_F16);
+    // CUDA's tensor cores take 19 bits of float32, and Vulkan rounds what is multiplied to float16 where a driver offers it or has matrix
+    // cores.
+    const { GGML_VK_DISABLE_F16, GGML_VK_DISABLE_COOPMAT, GGML_VK_DISABLE_COOPMAT2 } = process.env;
+    const exact =
+      device.startsWith('Vulkan') && GGML_VK_DISABLE_F16 && GGML_VK_DISABLE_COOPMAT && GGML_VK_DISABLE_COOPMAT2;
+    const rounds = !exact;
     // A device adds in another order and may compute exp, sin and norms by its own approximations; with float16 it also
     // multiplies float32 activations in half precision, so that types other than f32 differ by that much more.
     const BOUNDS = { f32: rounds ? 0.02 : 2e-3, f16: 0.05, q8_0: 0.2, q4_K: 0.5 } as const;
