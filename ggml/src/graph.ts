@@ -11,6 +11,9 @@ interface GraphMemory {
   allocator: Pointer | undefined;
 }
 
+/** Electron's JavaScript may not look into memory that is not its own. */
+const CAN_LOOK_INTO_MEMORY = process.versions.electron === undefined;
+
 /** Operations whose first operand may be an interleaved weight. */
 const MULTIPLIES = 'mulMat';
 
@@ -22,6 +25,7 @@ export class Graph extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain = true;
   readonly readOnly = false;
+  inProcess = false;
   readonly #native: Native;
   readonly #memory: GraphMemory;
   readonly #order: Tensor[] = [];
@@ -97,6 +101,7 @@ export class Graph extends NativeOwner implements TensorStorage {
       if (tensor.isInput) this.#zero(tensor);
     }
     this.#backend = backend;
+    this.inProcess = backend.device.kind === 'cpu' && CAN_LOOK_INTO_MEMORY;
     for (const owner of [this, backend, ...this.#order.flatMap(ownersOf)]) this.#owners.add(owner);
     return this;
   }

@@ -159,6 +159,7 @@ export const BASE = {
   backend_supports_op: ['bool', 'ptr', 'ptr'],
   backend_supports_buft: ['bool', 'ptr', 'ptr'],
   backend_graph_compute: ['int', 'ptr', 'ptr'],
+  get_data: ['ptr', 'ptr'],
   backend_tensor_set: ['void', 'ptr', 'memory', 'size', 'size'],
   backend_tensor_get: ['void', 'ptr', 'memory', 'size', 'size'],
   backend_tensor_alloc: ['int', 'ptr', 'ptr', 'ptr'],

@@ -17,6 +17,8 @@ export interface TensorStorage {
   readonly plain: boolean;
   /** True for weights that lie in a mapped file. */
   readonly readOnly: boolean;
+  /** True where the bytes lie in this process's own memory, and can be reached without a native call. */
+  readonly inProcess?: boolean;
   readonly layout?: WeightLayout;
 }
 
@@ -50,6 +52,8 @@ export class Tensor {
   indexLimit = Infinity;
   /** Largest row number written so far. */
   indexMaximum = 0;
+  /** Of a root in this process's memory. Whoever touches them has made sure that their owner is alive. */
+  #memory: Uint8Array | undefined;
 
   /** Made by Context and the operations only. */
   constructor(
@@ -125,7 +129,13 @@ export class Tensor {
     const bytes = encodeFor(this, data, offset);
     const start = this.#startOf(bytes, storage, offset);
     if (storage.layout) storage.layout.pack(this, bytes);
+    else if (storage.inProcess) this.root.#bytesInProcess().set(bytesOf(bytes), start);
     else this.context.native.ggml.backend_tensor_set(this.root.pointer, bytes, start, bytes.byteLength);
+  }
+
+  #bytesInProcess(): Uint8Array {
+    this.#memory ??= new Uint8Array(koffi.view(this.context.native.ggml.get_data(this.pointer) as Pointer, this.bytes));
+    return this.#memory;
   }
 
   /** set() on a worker thread, for large weights: interleaving takes a while. `data` must not change until it resolves. */
@@ -169,15 +179,24 @@ export class Tensor {
     if (this.type !== 'f32' || !(target instanceof Float32Array) || target.length !== this.elements) {
       throw new ShapeError(`getInto: expected a Float32Array of ${this.elements} for ${this.describe()}`);
     }
-    this.context.native.ggml.backend_tensor_get(this.root.pointer, target, this.offset, target.byteLength);
+    this.#copyInto(target);
   }
 
   /** The raw bytes, as ggml stores the type. */
   getBytes(): Uint8Array<ArrayBuffer> {
     this.#readable('get');
     const bytes = new Uint8Array(this.bytes);
-    this.context.native.ggml.backend_tensor_get(this.root.pointer, bytes, this.offset, bytes.byteLength);
+    this.#copyInto(bytes);
     return bytes;
+  }
+
+  #copyInto(target: ArrayBufferView): void {
+    const { root, offset } = this;
+    if (!root.storage?.inProcess) {
+      this.context.native.ggml.backend_tensor_get(root.pointer, target, offset, target.byteLength);
+      return;
+    }
+    bytesOf(target).set(root.#bytesInProcess().subarray(offset, offset + target.byteLength));
   }
 
   /** `name f32[ne0, ne1, ne2, ne3] = op`, for messages. */
@@ -221,6 +240,8 @@ export class Tensor {
     return storage;
   }
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
 
 /** True when dimensions above `first` follow without gaps (ggml_is_contiguous_0, _1, _2). */
 export function contiguousFrom(tensor: Tensor, first: number): boolean {
