@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GgmlError } from './errors.js';
 
@@ -9,6 +10,9 @@ const SCRIPT = fileURLToPath(new URL('../dist/probe-child.js', import.meta.url))
 
 /** What tells most first: CUDA's own words stand behind the operation that failed. */
 const LAST_WORDS = [/error: /i, /error|fail|abort/i];
+
+/** Whether this program, started with a script, would run the script and not itself. */
+const RUNS_SCRIPTS = process.versions.electron !== undefined || /^node/i.test(path.basename(process.execPath));
 
 const probes = new Map<string, Promise<void>>();
 
@@ -27,7 +31,7 @@ export function probe(directory: string, device: string, script = SCRIPT): Promi
 }
 
 async function run(directory: string, device: string, script: string): Promise<void> {
-  if (!existsSync(script)) return; // bundled into one file with its user's program
+  if (!RUNS_SCRIPTS || !existsSync(script)) return; // bundled into one file with its user's program
   const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1', SLED_GGML_LOG: '1' };
   const child = spawn(process.execPath, [script, directory, device], { env, stdio: ['ignore', 'ignore', 'pipe'], timeout: PATIENCE_MS }); // prettier-ignore
   let said = '';
