@@ -12,11 +12,13 @@ from transformers import EncodecConfig, EncodecModel
 torch.set_num_threads(given["threads"])
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
-ours_only = {"precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m", "alignment_heads"}
+device = torch.device(given["device"])
+torch.set_default_device(device)
+ours_only = {"device", "precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m", "alignment_heads"}
 config = SpeechLlamaConfig(**{key: value for key, value in given.items() if key not in ours_only})
-model = SpeechLlamaForCausalLM._from_config(config, attn_implementation="sdpa").train()
+model = SpeechLlamaForCausalLM._from_config(config, attn_implementation="sdpa").to(device).train()
 B, T, L, D = given["utterances"], given["frames"], given["tokens"], config.vae_embed_dim
-codec = EncodecModel(EncodecConfig()).eval().requires_grad_(False)
+codec = EncodecModel(EncodecConfig()).to(device).eval().requires_grad_(False)
 audio = torch.randn(B, 1, T * 320)
 optimizer = torch.optim.AdamW([p for p in model.parameters()], lr=5e-4, weight_decay=0.01)
 ids = (torch.arange(L) * 7 % (config.vocab_size - 3) + 3).expand(B, L)
@@ -24,7 +26,7 @@ speech = torch.randn(B, T, D)
 
 
 def step(with_codec):
-    mixed = torch.autocast("cpu", torch.bfloat16) if given["precision"] == "bf16" else contextlib.nullcontext()
+    mixed = torch.autocast(device.type, torch.bfloat16) if given["precision"] == "bf16" else contextlib.nullcontext()
     with mixed:
         if with_codec:
             with torch.no_grad():
@@ -45,13 +47,22 @@ def step(with_codec):
     optimizer.zero_grad()
 
 
+def settle():
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
 def speed(with_codec):
-    step(with_codec)
+    for _ in range(1 if device.type == "cpu" else 3):
+        step(with_codec)
+    settle()
     start = time.perf_counter()
     for _ in range(given["steps"]):
         step(with_codec)
+    settle()
     rate = given["steps"] * B * T / (time.perf_counter() - start)
-    return {"framesPerSecond": rate, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    used = torch.cuda.max_memory_allocated() if device.type == "cuda" else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"framesPerSecond": rate, "peakBytes": used}
 
 
 without = speed(False)

@@ -1,26 +1,31 @@
 // Frames a second of training, what share of the machine's matrix products that is, and memory: two utterances of 8
-// seconds a step.
+// seconds a step, or as many as --utterances says.
 //   node bench/train.mjs [--size full|voice] [--precision bf16|f32|pure-bf16] [--threads 2] [--steps 3] [--profile]
+//     [--device cuda] [--utterances 2]
 // With --python VENV/bin/python (torch 2.5.1, transformers 4.47) and --released FOLDER (its repository) the released code
 // runs the same batch instead.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { noGrad, profile, randn, scope, setFlushDenormal, setNumThreads } from '@sled-tts/torch';
+import {
+  noGrad, peakDeviceMemory, profile, randn, resolveDevice, scope, setFlushDenormal, setNumThreads,
+} from '@sled-tts/torch'; // prettier-ignore
 import { parseConfig } from '../dist/model/config.js';
 import { newRun } from '../dist/train/run.js';
 import { trainStep } from '../dist/train/step.js';
 import { layOutStep } from '../dist/train/step-layout.js';
 import { DEFAULT_TRAINING } from '../dist/train/training-config.js';
 
-const [UTTERANCES, FRAMES, TOKENS] = [2, 600, 100]; // 8 seconds at 75 frames a second
+const [FRAMES, TOKENS] = [600, 100]; // 8 seconds at 75 frames a second
 const { values: flags } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
     precision: { type: 'string', default: 'bf16' },
     threads: { type: 'string', default: '2' },
     steps: { type: 'string', default: '3' },
+    device: { type: 'string', default: 'cpu' },
+    utterances: { type: 'string', default: '2' },
     profile: { type: 'boolean', default: false },
     python: { type: 'string' },
     released: { type: 'string' },
@@ -28,20 +33,25 @@ const { values: flags } = parseArgs({
 });
 const CONFIGS = { full: '../configs/libriheavy.json', voice: '../configs/first-voice.json' };
 const json = JSON.parse(readFileSync(new URL(CONFIGS[flags.size], import.meta.url), 'utf8'));
+/** Dense matrix products of an H100 SXM by its data sheet, operations a second. */
+const NOMINAL_PEAK = { bf16: 989e12, f32: 67e12 };
 const steps = Number(flags.steps);
+const UTTERANCES = Number(flags.utterances);
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(1)} GB at the most`;
 
-console.log(`${flags.size}, ${flags.precision}, ${flags.threads} threads`);
+const where = flags.device === 'cpu' ? `${flags.threads} threads` : flags.device;
+console.log(`${flags.size}, ${flags.precision}, ${where}, ${UTTERANCES} utterances of ${FRAMES} frames`);
 if (flags.python) reference();
 else ours();
 
 function ours() {
   setNumThreads(Number(flags.threads));
   setFlushDenormal(true);
-  const peak = matrixPeak();
+  const device = resolveDevice(flags.device);
+  const peak = matrixPeak(device);
   const model = parseConfig({ ...json.model, vocab_size: json.model.vocab_size ?? 16384 }, 'bench');
   const training = { ...DEFAULT_TRAINING, precision: flags.precision, warmupSteps: 0 };
-  const run = newRun(model, training);
+  const run = newRun(model, training, device);
   const ranks = { rank: 0, size: 1, sum: (values) => [...values], gradients: null, leave() {} };
   const data = dataset(model);
   const indices = Array.from({ length: UTTERANCES }, (_, i) => i);
@@ -50,14 +60,24 @@ function ours() {
     trainStep(run, { laidOut, waited: 0, training, ranks });
     run.loop.step++;
   };
-  step();
+  for (let i = 0; i < (device === 'cpu' ? 1 : 3); i++) step();
+  settle(run.model.parameters.get('outputNorm.weight'));
   const start = performance.now();
   for (let i = 0; i < steps; i++) step();
+  settle(run.model.parameters.get('outputNorm.weight'));
   const framesPerSecond = (steps * UTTERANCES * FRAMES) / ((performance.now() - start) / 1000);
-  const { maxRSS } = process.resourceUsage();
+  const bytes = device === 'cpu' ? process.resourceUsage().maxRSS * 1024 : peakDeviceMemory(device);
   const achieved = (operationsOf(run.model) * framesPerSecond) / (UTTERANCES * FRAMES);
-  console.log(`ours      ${framesPerSecond.toFixed(0)} frames/s, ${gigabytes(maxRSS * 1024)}, ${(achieved / peak * 100).toFixed(0)} % of ${(peak / 1e9).toFixed(0)} Gflop/s (matrix products, measured)`); // prettier-ignore
+  console.log(`ours      ${framesPerSecond.toFixed(0)} frames/s, ${gigabytes(bytes)}, ${(achieved / peak * 100).toFixed(0)} % of ${(peak / 1e9).toFixed(0)} Gflop/s (matrix products, measured)`); // prettier-ignore
+  const nominal = NOMINAL_PEAK[flags.precision === 'f32' ? 'f32' : 'bf16'];
+  if (device !== 'cpu')
+    console.log(`          ${(achieved / 1e12).toFixed(1)} Tflop/s, ${(achieved / nominal * 100).toFixed(1)} % of an H100's nominal ${nominal / 1e12}`); // prettier-ignore
   if (flags.profile) printCosts(profile(step));
+}
+
+/** Waits for all that was asked of the device that holds x. */
+function settle(x) {
+  scope(() => x.flatten().select(0, 0).item());
 }
 
 function printCosts(costs) {
@@ -67,16 +87,16 @@ function printCosts(costs) {
 }
 
 /** Floating point operations a second of a large matrix product. */
-function matrixPeak() {
-  const size = 2048;
+function matrixPeak(device) {
+  const size = device === 'cpu' ? 2048 : 8192;
   return noGrad(() =>
     scope(() => {
       const type = flags.precision === 'f32' ? 'float32' : 'bfloat16';
-      const [a, b] = [randn([size, size]).to(type), randn([size, size]).to(type)];
+      const [a, b] = [0, 1].map(() => randn([size, size], { device }).to(type));
       let best = Infinity;
       for (let i = 0; i < 4; i++) {
         const start = performance.now();
-        a.matmul(b).free();
+        settle(a.matmul(b));
         best = Math.min(best, performance.now() - start);
       }
       return (2 * size ** 3) / (best / 1000);
@@ -106,7 +126,7 @@ function dataset({ latentDim, vocabSize }) {
 
 function reference() {
   const script = fileURLToPath(new URL('train-reference.py', import.meta.url));
-  const input = JSON.stringify({ ...json.model, vocab_size: json.model.vocab_size ?? 16384, precision: flags.precision, threads: Number(flags.threads), steps, released: flags.released, utterances: UTTERANCES, frames: FRAMES, tokens: TOKENS }); // prettier-ignore
+  const input = JSON.stringify({ ...json.model, vocab_size: json.model.vocab_size ?? 16384, precision: flags.precision, threads: Number(flags.threads), steps, device: flags.device, released: flags.released, utterances: UTTERANCES, frames: FRAMES, tokens: TOKENS }); // prettier-ignore
   const child = spawnSync(flags.python, [script], { input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'inherit'] });
   if (child.status !== 0) process.exit(1);
   const { withCodec, withoutCodec } = JSON.parse(child.stdout);

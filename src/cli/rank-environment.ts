@@ -5,12 +5,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** torchrun's and c10d's. */
 const DEFAULT_PORT = 29_500;
 
-/** Who starts processes, and the variables in which it says the rank, the number of ranks and those of this machine. */
+/**
+ * Who starts processes, and the variables in which it says the rank, the number of ranks, those of this machine, and which
+ * of those this is.
+ */
 const STARTERS = [
-  { name: 'torchrun', rank: ['RANK'], size: ['WORLD_SIZE'], here: ['LOCAL_WORLD_SIZE'] },
-  { name: 'Slurm', rank: ['SLURM_PROCID'], size: ['SLURM_STEP_NUM_TASKS', 'SLURM_NTASKS'], here: [] },
-  { name: 'Open MPI', rank: ['OMPI_COMM_WORLD_RANK'], size: ['OMPI_COMM_WORLD_SIZE'], here: ['OMPI_COMM_WORLD_LOCAL_SIZE'] }, // prettier-ignore
-  { name: 'MPI', rank: ['PMI_RANK'], size: ['PMI_SIZE'], here: ['MPI_LOCALNRANKS'] },
+  { name: 'torchrun', rank: ['RANK'], size: ['WORLD_SIZE'], here: ['LOCAL_WORLD_SIZE'], local: 'LOCAL_RANK' },
+  { name: 'Slurm', rank: ['SLURM_PROCID'], size: ['SLURM_STEP_NUM_TASKS', 'SLURM_NTASKS'], here: [], local: 'SLURM_LOCALID' }, // prettier-ignore
+  { name: 'Open MPI', rank: ['OMPI_COMM_WORLD_RANK'], size: ['OMPI_COMM_WORLD_SIZE'], here: ['OMPI_COMM_WORLD_LOCAL_SIZE'], local: 'OMPI_COMM_WORLD_LOCAL_RANK' }, // prettier-ignore
+  { name: 'MPI', rank: ['PMI_RANK'], size: ['PMI_SIZE'], here: ['MPI_LOCALNRANKS'], local: 'MPI_LOCALRANKID' },
 ] as const;
 
 /**
@@ -36,6 +39,13 @@ export function groupFromEnvironment(env: Environment, timeoutMs: number): Group
     return { ...ranks, address: addressIn(env, isOneMachine), port: portIn(env), timeoutMs, attempt };
   }
   return undefined;
+}
+
+/** `cuda` as this process's GPU: that of its number among the processes of its machine. Other names are as given. */
+export function deviceOfRank(device: string, env: Environment): string {
+  if (device !== 'cuda') return device;
+  const local = STARTERS.map((starter) => starter.local).find((name) => env[name] !== undefined && env[name] !== '');
+  return `cuda:${local === undefined ? 0 : wholeNumber(env, local)}`;
 }
 
 function wholeNumber(env: Environment, name: string): number {

@@ -26,6 +26,8 @@ export interface TrainFlags {
   codec?: string;
   sample?: string[];
   threads?: number;
+  /** cpu, cuda or cuda:N; the CPU when absent. */
+  device?: string;
   prefetch?: number;
   /** The ranks that train together. */
   group?: GroupOptions;

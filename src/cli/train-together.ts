@@ -44,11 +44,11 @@ export async function trainTogether(
 export async function timeTogether(
   world: World,
   { model, training }: TrainingConfigs,
-  { data, from, threads, processes, timeout }: TogetherFlags,
+  { data, from, threads, device, processes, timeout }: TogetherFlags,
   { steps, out }: { steps: number; out: string },
 ): Promise<number> {
   const configs = { model, training: { ...training, steps } };
-  const { checkpoint } = await trainTogether(world, configs, { data, out, from, threads, processes, timeout, quiet: true }); // prettier-ignore
+  const { checkpoint } = await trainTogether(world, configs, { data, out, from, threads, device, processes, timeout, quiet: true }); // prettier-ignore
   const path = join(checkpoint, 'state.json');
   return (parseJson(readFileSync(path, 'utf8'), path) as { seconds: number }).seconds;
 }

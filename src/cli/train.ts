@@ -5,14 +5,14 @@ import { Command } from 'commander';
 import { debugOption, integer, number, quietOption, threadsOption } from './options.js';
 import { runLocalRanks } from './local-ranks.js';
 import { runOwnVoice } from './own-voice.js';
-import { groupFromEnvironment } from './rank-environment.js';
+import { deviceOfRank, groupFromEnvironment } from './rank-environment.js';
 import { releasedFlagsHelp } from './released-flags.js';
 import { runTraining, type TrainFlags, type TrainingConfigs } from './run-training.js';
 import { parseJson, trainingModule } from './training-module.js';
 import type { World } from './world.js';
 
 /** The flags as they were given: which of them are needed depends on what is trained. */
-type GivenFlags = Partial<TrainFlags> & { processes?: number; timeout: number };
+type GivenFlags = Partial<TrainFlags> & { processes?: number; timeout: number; device: string };
 
 /** `train`: a model from prepared shards, or a voice of one's own recordings; the same command again goes on. */
 export function trainCommand(world: World): Command {
@@ -41,6 +41,11 @@ export function trainCommand(world: World): Command {
     .option('--sample <text...>', 'sentences to speak at every checkpoint; needs --codec')
     .option('--processes <number>', 'processes on this machine, one thread each, that train together', integer(1, 512))
     .option('--timeout <seconds>', 'how long a process waits for the others', number(1, 86_400), 600)
+    .option(
+      '--device <name>',
+      'where to train: cpu, cuda, or cuda:N; several processes of a machine each take the GPU of their number',
+      'cpu',
+    )
     .option('--prefetch <steps>', 'steps whose data a thread lays out ahead; 0 for none', integer(0, 1000), 4)
     .option('--dry-run', 'try the largest batch, say how long training would take, and write nothing')
     .addOption(threadsOption())
@@ -53,6 +58,8 @@ export function trainCommand(world: World): Command {
 async function run(world: World, what: string, given: GivenFlags): Promise<void> {
   const from = given.from === undefined ? undefined : await modelFolder(given.from, world);
   const group = groupFromEnvironment(process.env, given.timeout * 1000);
+  const device = deviceOfRank(given.device, process.env);
+  if (device !== 'cpu') (await trainingModule(() => import('@sled-tts/torch'))).resolveDevice(device); // known before any work
   if (!what.endsWith('.json')) {
     if (given.dryRun) throw new Error(`${what}: --dry-run is for a config that ends with .json`);
     if (group)
@@ -65,7 +72,7 @@ async function run(world: World, what: string, given: GivenFlags): Promise<void>
   if (given.processes !== undefined && given.processes > 1 && !group)
     return runLocalRanks(rankCommand(process.argv.slice(1)), given.processes, world);
   const configs = await readConfigs(what, given);
-  const { step, checkpoint } = await runTraining(world, configs, { ...given, from, data, out, group });
+  const { step, checkpoint } = await runTraining(world, configs, { ...given, from, data, out, group, device });
   if (given.dryRun || group?.rank) return;
   if (given.codec !== undefined && existsSync(join(checkpoint, 'model.safetensors'))) {
     const { writeVoice, VOCABULARY_FILES } = await import('../train/write-voice.js');

@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '@sled-tts/torch';
+import { moveTo, tensor, type Tensor } from '@sled-tts/torch';
 import type { SledConfig } from '../model/config.js';
 import type { Sample } from '../data/sample.js';
 import { layOutBatch, type AlignmentLayout, type BatchLayout } from './batch-layout.js';
@@ -36,17 +36,19 @@ export interface Alignment {
   spoken: Tensor;
 }
 
-/** Lays samples out, as `layOutBatch` does, in tensors. */
+/** Lays samples out, as `layOutBatch` does, in tensors on a device. */
 export const makeBatch = (
   samples: readonly Sample[],
   dropText: readonly boolean[],
   config: SledConfig,
-): TrainingBatch => toTensors(layOutBatch(samples, dropText, config), config);
+  device = 'cpu',
+): TrainingBatch => toTensors(layOutBatch(samples, dropText, config), config, device);
 
-/** The tensors of a batch that was laid out. */
-export function toTensors(layout: BatchLayout, { latentDim: D }: SledConfig): TrainingBatch {
+/** The tensors of a batch that was laid out, on a device. */
+export function toTensors(layout: BatchLayout, { latentDim: D }: SledConfig, device = 'cpu'): TrainingBatch {
   const { samples: B, frames: M, positions } = layout;
   const S = positions / B;
+  const tensor = tensorOn(device);
   return {
     tokens: tensor(layout.tokens, [B, S]),
     latents: tensor(layout.latents, [B, S, D]),
@@ -55,13 +57,23 @@ export function toTensors(layout: BatchLayout, { latentDim: D }: SledConfig): Tr
     targets: tensor(layout.targets, [M, D]),
     endPositions: tensor(layout.endPositions, [M + B]),
     endLabels: tensor(layout.endLabels, [M + B]),
-    alignment: layout.alignment && alignmentTensors(layout.alignment, S),
+    alignment: layout.alignment && alignmentTensors(layout.alignment, S, tensor),
     frames: M,
     positions,
   };
 }
 
-function alignmentTensors({ aligned, causal, spoken }: AlignmentLayout, S: number): Alignment {
+/** Makes tensors on a device. */
+const tensorOn =
+  (device: string) =>
+  (...made: Parameters<typeof tensor>): Tensor =>
+    moveTo(tensor(...made), device);
+
+function alignmentTensors(
+  { aligned, causal, spoken }: AlignmentLayout,
+  S: number,
+  tensor: ReturnType<typeof tensorOn>,
+): Alignment {
   const shape = [aligned.length, S];
   return { aligned: tensor(aligned), causal: tensor(causal, shape), spoken: tensor(spoken, shape) };
 }

@@ -45,7 +45,7 @@ const withTextOf = (sample: Sample, other: Sample): Sample => ({ ...sample, toke
 function batchLosses(model: Sled, samples: Sample[], options: LossOptions & { precision: Precision }) {
   return noGrad(() =>
     scope(() => {
-      const batch = makeBatch(samples, samples.map(() => false), model.config); // prettier-ignore
+      const batch = makeBatch(samples, samples.map(() => false), model.config, model.device); // prettier-ignore
       const { energy, end } = computeIn(options.precision, () =>
         losses(model, batch, { ...options, training: false, alignmentWeight: 0 }),
       );

@@ -1,4 +1,4 @@
-import { autocast, binaryCrossEntropyWithLogits, cat, op, randn, tensor, type Tensor } from '@sled-tts/torch';
+import { autocast, binaryCrossEntropyWithLogits, cat, full, moveTo, op, randn, type Tensor } from '@sled-tts/torch';
 import type { TrainingBatch } from './batch.js';
 import type { Sled } from './network.js';
 
@@ -25,7 +25,7 @@ export interface LossOptions {
   counts?: Counts;
   /** Added to the frames that the trunk hears, [M, D]; null for none. */
   inputNoise?: Tensor | null;
-  /** The two noises, each [M, N]; drawn from the current generator when absent. */
+  /** The two noises, each [M, N]; drawn from the CPU's current generator when absent. */
   noise?: readonly [Tensor, Tensor];
 }
 
@@ -89,7 +89,7 @@ function perturbed(batch: TrainingBatch, noise: Tensor): TrainingBatch {
 
 /** z [M, C], targets [M, D] -> [M]. Both samples go through the head at once; their condition is computed once. */
 function energies({ energyHead, config }: Sled, z: Tensor, targets: Tensor, noise?: readonly [Tensor, Tensor]): Tensor {
-  const [first, second] = noise ?? [randn([z.shape[0], config.noiseDim]), randn([z.shape[0], config.noiseDim])];
+  const [first, second] = noise ?? [0, 1].map(() => moveTo(randn([z.shape[0], config.noiseDim]), z.device));
   const condition = energyHead.condition(z);
   const samples = energyHead.forward(cat([first, second], 0), cat([condition, condition], 0)).to('float32'); // [2M, D]
   const [a, b] = samples.chunk(2, 0);
@@ -99,7 +99,7 @@ function energies({ energyHead, config }: Sled, z: Tensor, targets: Tensor, nois
 /** z [positions, C] -> summed over positions, scalar. */
 function endLoss(model: Sled, z: Tensor, labels: Tensor, positiveWeight: number): Tensor {
   const score = model.endScore(z).to('float32'); // [positions]
-  const posWeight = tensor(Float32Array.of(positiveWeight), [1]);
+  const posWeight = full([1], positiveWeight, { device: z.device });
   return binaryCrossEntropyWithLogits(score, labels, { posWeight, reduction: 'sum' });
 }
 

@@ -23,11 +23,12 @@ export interface Rotary {
   sin: Tensor;
 }
 
-/** Tables for positions 0 .. S - 1: angle = position * theta^(-2i / E). */
-export function rotaryTables(positions: number, headSize: number, theta: number): Rotary {
+/** Tables for positions 0 .. S - 1 on a device: angle = position * theta^(-2i / E). */
+export function rotaryTables(positions: number, headSize: number, theta: number, device = 'cpu'): Rotary {
+  const options = { dtype: 'float32', device } as const;
   return noGrad(() => {
-    const exponents = arange(0, headSize / 2, 1, { dtype: 'float32' }).mul(-(2 / headSize) * Math.log(theta));
-    const angles = arange(0, positions, 1, { dtype: 'float32' }).unsqueeze(1).mul(exponents.exp().unsqueeze(0)); // [S, E / 2]
+    const exponents = arange(0, headSize / 2, 1, options).mul(-(2 / headSize) * Math.log(theta));
+    const angles = arange(0, positions, 1, options).unsqueeze(1).mul(exponents.exp().unsqueeze(0)); // [S, E / 2]
     return { cos: angles.cos(), sin: angles.sin() };
   });
 }
@@ -127,6 +128,11 @@ export class Sled {
     this.energyHead = new EnergyHead(this.root.at('energyHead'), config);
   }
 
+  /** Where the parameters are, `cpu` or `cuda:N`, and so what it computes with must be. */
+  get device(): string {
+    return this.root.at('outputNorm').tensor('weight').device;
+  }
+
   /**
    * Text and frames in sequence order to hidden vectors z [B, S, C]; position t's z predicts what follows it.
    * tokens [B, S] int64, latents [B, S, D], isFrame [B, S] bool; what a position is not is ignored there.
@@ -139,7 +145,7 @@ export class Sled {
     }: { training?: boolean; watch?: (layer: number, query: Tensor, key: Tensor) => void } = {},
   ): Tensor {
     const { width, heads, ropeTheta, normEps } = this.config;
-    const rotary = rotaryTables(tokens.shape[1], width / heads, ropeTheta);
+    const rotary = rotaryTables(tokens.shape[1], width / heads, ropeTheta, tokens.device);
     // The residual stream has the weights' type: float32 also under autocast.
     const weight = this.root.at('textEmbedding').tensor('weight');
     // A frequent token's gradient is a sum of hundreds, which is taken in float32.

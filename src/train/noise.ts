@@ -1,4 +1,4 @@
-import { cat, Generator, manualSeed, rand, randn, type Tensor } from '@sled-tts/torch';
+import { cat, Generator, manualSeed, moveTo, rand, randn, type Tensor } from '@sled-tts/torch';
 import { Random } from '../data/random.js';
 import { STREAMS } from './random-streams.js';
 
@@ -17,6 +17,8 @@ export interface NoiseOptions {
   latentDim: number;
   /** Each utterance's deviation is drawn from [0, this). */
   latentNoise: number;
+  /** Where the noise goes; the CPU draws it, so that it is the same on every device. */
+  device?: string;
 }
 
 /** 53 bits that name a stream of libtorch's. */
@@ -31,7 +33,7 @@ function seedOf(...key: number[]): number {
  * @param frames of each
  */
 export function drawNoise(places: readonly number[], frames: readonly number[], options: NoiseOptions): StepNoise {
-  const { seed, step, noiseDim, latentDim, latentNoise } = options;
+  const { seed, step, noiseDim, latentDim, latentNoise, device = 'cpu' } = options;
   const generator = new Generator(0);
   const parts = places.map((place, i) => {
     generator.manualSeed(seedOf(seed, STREAMS.noise, step, place));
@@ -41,14 +43,17 @@ export function drawNoise(places: readonly number[], frames: readonly number[], 
     const deviation = rand([1, 1], { generator }).mul(latentNoise);
     return { both, input: randn([frames[i], latentDim], { generator }).mul(deviation) };
   });
-  const all = cat(
-    parts.map(({ both }) => both),
-    1,
-  ); // [2, M, N]
+  const all = moveTo(
+    cat(
+      parts.map(({ both }) => both),
+      1,
+    ),
+    device,
+  ); // [2, M, N] prettier-ignore
   const inputs = parts.flatMap(({ input }) => (input ? [input] : []));
   return {
     noise: [all.select(0, 0), all.select(0, 1)],
-    inputNoise: inputs.length > 0 ? cat(inputs, 0) : null,
+    inputNoise: inputs.length > 0 ? moveTo(cat(inputs, 0), device) : null,
   };
 }
 

@@ -1,4 +1,4 @@
-import { clipGradNorm, noGrad, op, scope, type Tensor } from '@sled-tts/torch';
+import { clipGradNorm, noGrad, op, scope, stack, zeros, type Tensor } from '@sled-tts/torch';
 import type { Dataset } from '../data/sample.js';
 import { toTensors, type TrainingBatch } from './batch.js';
 import type { LoopState } from './checkpoint.js';
@@ -47,13 +47,14 @@ export function trainStep(
   const { model, optimizer, loop } = run;
   return scope(() => {
     const start = performance.now();
-    const batches = (laidOut ?? []).map(({ layout }) => toTensors(layout, model.config));
+    const batches = (laidOut ?? []).map(({ layout }) => toTensors(layout, model.config, model.device));
     const waiting = waited + (performance.now() - start) / 1000;
     const parts = (laidOut ?? []).map((part, i) => withNoise(part, batches[i], model, { training, step: loop.step }));
     const { counts, positions, stopping } = agree(ranks, parts, laidOut === null);
     if (stopping) return null;
-    const sums = backward(model, parts, { training, counts, step: loop.step, ranks });
+    const computed = backward(model, parts, { training, counts, step: loop.step, ranks });
     const gradient = clipGradNorm([...model.parameters.values()], training.clip);
+    const sums = sumOf(computed);
     const rate = scheduleFactor(loop.step, training);
     const skipped = !isUsual(gradient, loop, training.spikeFactor);
     if (!skipped) update(run, training, rate);
@@ -74,11 +75,11 @@ export function tryStep(
     const { step } = loop;
     const options = { ...training, model: model.config, rank: ranks.rank, size: ranks.size };
     const parts = layOutStep(data, { step, indices }, options).map((part) =>
-      withNoise(part, toTensors(part.layout, model.config), model, { training, step }),
+      withNoise(part, toTensors(part.layout, model.config, model.device), model, { training, step }),
     );
     const alone = { ...ranks, gradients: null, sum: (values: readonly number[]) => [...values] };
     const { counts } = agree(alone, parts, false);
-    backward(model, parts, { training, counts, step, ranks: alone });
+    sumOf(backward(model, parts, { training, counts, step, ranks: alone }));
   });
 }
 
@@ -91,12 +92,12 @@ interface PartOptions {
 function withNoise(
   { number, places, frames }: PartLayout,
   batch: TrainingBatch,
-  { config }: Sled,
+  { config, device }: Sled,
   { training, step }: Omit<PartOptions, 'ranks'>,
 ): Part {
   const { seed, latentNoise } = training;
   const { noiseDim, latentDim } = config;
-  return { number, batch, noise: drawNoise(places, frames, { seed, step, noiseDim, latentDim, latentNoise }) };
+  return { number, batch, noise: drawNoise(places, frames, { seed, step, noiseDim, latentDim, latentNoise, device }) };
 }
 
 /** The counts of all ranks together, and whether one of them wants to stop. */
@@ -111,28 +112,38 @@ function agree(ranks: Ranks, parts: readonly Part[], stop: boolean) {
   return { counts: { frames, ends, aligned }, positions, stopping: stopping > 0 };
 }
 
-/** Gradients of the whole step, summed over parts and ranks. Returns this rank's share of energy, end and alignment. */
+/**
+ * Gradients of the whole step, summed over parts and ranks. Returns energy, end and alignment of each of this rank's
+ * parts, [3]: to read them would wait for what computes them.
+ */
 function backward(
   model: Sled,
   parts: readonly Part[],
   { training, counts, step, ranks }: PartOptions & { counts: Counts },
-): number[] {
-  const sums = [0, 0, 0];
+): Tensor[] {
+  const computed: Tensor[] = [];
   for (const [i, { number, batch, noise }] of parts.entries()) {
     if (i === parts.length - 1) ranks.gradients?.arm();
     seedDropout(training.seed, step, number);
     // Each part's graph is given back before the next is built.
-    scope(() => {
+    const shares = scope(() => {
       const { total, energy, end, alignment } = computeIn(training.precision, () =>
         losses(model, batch, { ...training, ...noise, counts, training: true }),
       );
       total.backward();
-      [energy, end, alignment].forEach((loss, k) => (sums[k] += loss?.item() ?? 0));
+      return noGrad(() => stack([energy, end, alignment ?? zeros([], { device: energy.device })]));
     });
+    computed.push(shares);
   }
   if (parts.length === 0) ranks.gradients?.arm();
   ranks.gradients?.finish();
-  return sums;
+  return computed;
+}
+
+/** The sum of `backward`'s losses over this rank's parts. */
+function sumOf(computed: readonly Tensor[]): number[] {
+  const parts = computed.map((losses) => losses.toFloat32Array());
+  return [0, 1, 2].map((k) => parts.reduce((sum, part) => sum + part[k], 0));
 }
 
 function isUsual(gradient: number, { usualGradient }: LoopState, spikeFactor: number): boolean {

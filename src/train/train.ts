@@ -1,5 +1,5 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
-import { setFlushDenormal, setNumThreads, type GroupOptions } from '@sled-tts/torch';
+import { resolveDevice, setFlushDenormal, setNumThreads, TorchError, type GroupOptions } from '@sled-tts/torch';
 import { planBatches } from '../data/batches.js';
 import type { Dataset } from '../data/sample.js';
 import type { SledConfig } from '../model/config.js';
@@ -34,6 +34,8 @@ export interface TrainOptions {
   /** Checkpoints kept, beside the best. */
   keep?: number;
   threads?: number;
+  /** Where it computes: `cpu` (when absent), `cuda` or `cuda:N`. A run may go on on another one. */
+  device?: string;
   /** Steps whose data a thread of its own lays out ahead; 0 for none. Only for data that another thread can open. */
   prefetch?: number;
   /** The other processes of this run; alone when absent. */
@@ -57,19 +59,20 @@ const MAX_BAD_STEPS = 10;
  * one of several ranks equals one alone. Rank 0 writes; a signal on any rank stops all at the same step.
  * @returns the loop's state, all of it in the last checkpoint
  * @throws {CheckpointError} when the model in `out` is another one, or gradients stay NaN
- * @throws {TorchError} when another rank is lost
+ * @throws {TorchError} when another rank is lost, or the device is not there
  */
 export async function train(options: TrainOptions): Promise<LoopState> {
   const { data, training, model, out, logEvery = 50, evaluateEvery = 500, saveEvery = 500 } = options;
   checkOptions(options);
+  const device = resolveDevice(options.device ?? 'cpu');
   if (options.threads) setNumThreads(options.threads);
   setFlushDenormal(true);
   const frames = data.frames.reduce((sum, count) => sum + count, 0);
   const settings = { model, training, utterances: data.length, frames };
   const { run, ranks } = await joinRanks(options.group, settings, (rank) => {
-    if (rank > 0 || options.dryRun) return newRun(model, training);
+    if (rank > 0 || options.dryRun) return newRun(model, training, device);
     makeFolder(out);
-    return openRun(options);
+    return openRun({ ...options, device });
   });
   const { loop } = run;
   const isFirst = ranks.rank === 0;
@@ -105,7 +108,9 @@ export async function train(options: TrainOptions): Promise<LoopState> {
       const start = performance.now();
       const next = wantsStop() ? null : await source.next();
       const waited = (performance.now() - start) / 1000;
-      const scalars = trainStep(run, { laidOut: next?.parts ?? null, waited, training, ranks });
+      const scalars = withinMemory(loop, () =>
+        trainStep(run, { laidOut: next?.parts ?? null, waited, training, ranks }),
+      );
       if (!next || !scalars) break;
       const { skipped, ...reported } = scalars;
       Object.assign(loop, next.after);
@@ -147,6 +152,19 @@ function checkOptions({ data, model }: TrainOptions): void {
       `train: the model has latents of ${model.latentDim} channels, the data of ${data.latentDim}`,
     );
   if (data.length === 0) throw new CheckpointError('train: the data holds no utterance');
+}
+
+/** Says what to lower where a GPU's memory does not hold a step. */
+function withinMemory<T>({ step }: LoopState, compute: () => T): T {
+  try {
+    return compute();
+  } catch (error) {
+    if (!(error instanceof TorchError && /out of memory/.test(error.message))) throw error;
+    throw new CheckpointError(
+      `train: step ${step + 1}: ${error.message}; lower maxSecondsPerBatch or raise microBatches, and go on from the last checkpoint`,
+      { cause: error },
+    );
+  }
 }
 
 async function saveRun({ model, average, optimizer, loop }: Run, options: TrainOptions): Promise<string> {

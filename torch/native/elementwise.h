@@ -1,8 +1,13 @@
-// Dropout whose mask is never stored, and stochastic rounding to bfloat16. Both on the CPU.
+// Dropout whose mask is never stored, and stochastic rounding to bfloat16; on a GPU by libtorch's operators.
 #pragma once
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <ATen/Context.h>
+#include <ATen/ops/dropout.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "lanes.h"
@@ -46,7 +51,6 @@ SLED_LANES void dropRow(const uint16_t* x, uint16_t* out, int64_t n, uint64_t ke
 }
 
 static at::Tensor applyMask(const at::Tensor& x, const Mask& mask) {
-  TORCH_CHECK(x.is_cpu(), "sled::dropout: expected a tensor on the CPU, got ", x.device());
   const at::Tensor dense = x.contiguous();
   at::Tensor out = at::empty_like(dense);
   withLanes(out, [&](auto* to) {
@@ -84,6 +88,7 @@ static void checkRate(double rate) {
 
 static at::Tensor dropout(const at::Tensor& x, double rate) {
   checkRate(rate);
+  if (!x.is_cpu()) return at::dropout(x, rate, true);
   return Dropout::apply(x, rate, drawSeed());
 }
 
@@ -97,11 +102,25 @@ SLED_LANES void roundRow(const float* x, uint16_t* out, int64_t n, uint64_t key)
   }
 }
 
+// roundRow by libtorch's operators, with random bits of a generator for the tensors' device.
+static void roundByChance(at::Tensor& out, const at::Tensor& values, const at::Generator& generator) {
+  const at::Tensor bits = values.view(at::kInt);
+  const at::Tensor chance = at::randint(0, 1 << 16, bits.sizes(), generator, bits.options());
+  const at::Tensor moved = at::where(at::isfinite(values), bits + chance, bits);
+  out.copy_(moved.bitwise_and(static_cast<int64_t>(-1) << 16).view(at::kFloat));
+}
+
 // out (bfloat16) <- values (float32), up or down by chance, so that it is right on average.
 static at::Tensor& stochasticRound(at::Tensor& out, const at::Tensor& values, int64_t seed) {
-  TORCH_CHECK(out.is_cpu() && out.scalar_type() == at::kBFloat16 && out.is_contiguous() &&
+  TORCH_CHECK(out.device() == values.device() && out.scalar_type() == at::kBFloat16 && out.is_contiguous() &&
                   values.scalar_type() == at::kFloat && values.is_contiguous() && out.sizes() == values.sizes(),
               "sled::stochastic_round_: expected contiguous tensors of one shape, bfloat16 and float32");
+  if (!out.is_cpu()) {
+    at::Generator generator = at::globalContext().defaultGenerator(out.device()).clone();
+    generator.set_current_seed(static_cast<uint64_t>(seed));
+    roundByChance(out, values, generator);
+    return out;
+  }
   const float* from = values.const_data_ptr<float>();
   uint16_t* to = static_cast<uint16_t*>(out.data_ptr());
   forRows(values.numel(), [&](int64_t row, int64_t begin, int64_t end) {

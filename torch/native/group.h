@@ -1,5 +1,5 @@
 // Processes that train together: c10d's store, Gloo's collectives, and gradients that are summed while the backward pass
-// still runs.
+// still runs. Gloo sums on the CPU: what lies on a GPU goes there and back.
 #pragma once
 #define USE_C10D_GLOO
 #include <torch/csrc/autograd/function_hook.h>
@@ -16,7 +16,8 @@ using c10d::ProcessGroupGloo;
 
 struct Bucket {
   std::vector<at::Tensor> params;
-  at::Tensor flat;     // [elements of all params] float32
+  at::Tensor flat;     // [elements of all params] float32, where the params are
+  at::Tensor sent;     // what Gloo sums, on the CPU: `flat` itself, or a copy of it
   size_t pending = 0;  // params whose gradient is not there yet
   c10::intrusive_ptr<c10d::Work> work;
 };
@@ -38,6 +39,7 @@ class GradientBuckets {
       int64_t elements = 0;
       for (const at::Tensor& param : bucket.params) elements += param.numel();
       bucket.flat = at::zeros({elements}, bucket.params[0].options().dtype(at::kFloat).requires_grad(false));
+      bucket.sent = bucket.flat.is_cpu() ? bucket.flat : at::zeros({elements}, at::kFloat);
     }
   }
 
@@ -68,6 +70,7 @@ class GradientBuckets {
     const at::NoGradGuard guard;
     for (Bucket& bucket : buckets_) {
       int64_t offset = 0;
+      if (!bucket.flat.is_cpu()) bucket.flat.copy_(bucket.sent);
       for (at::Tensor& param : bucket.params) {
         const at::Tensor sum = bucket.flat.narrow(0, offset, param.numel()).view(param.sizes());
         if (!param.grad().defined()) param.mutable_grad() = at::empty_like(param);
@@ -87,7 +90,8 @@ class GradientBuckets {
       else part.zero_();
       offset += param.numel();
     }
-    std::vector<at::Tensor> tensors{bucket.flat};
+    if (!bucket.flat.is_cpu()) bucket.sent.copy_(bucket.flat);
+    std::vector<at::Tensor> tensors{bucket.sent};
     bucket.work = group_->allreduce(tensors);
   }
 
@@ -159,19 +163,25 @@ static napi_value leaveGroup(Call&) {
   return nullptr;
 }
 
+// Runs `exchange` on a tensor's elements, which Gloo takes from the CPU alone.
+template <class Exchange>
+void onCpu(at::Tensor tensor, const Exchange& exchange) {
+  std::vector<at::Tensor> tensors{tensor.cpu()};
+  exchange(tensors);
+  if (!tensor.is_cpu()) tensor.copy_(tensors[0]);
+}
+
 // allReduce(handle): the sum over all ranks, in place
 static napi_value allReduce(Call& call) {
-  std::vector<at::Tensor> tensors{call.tensor(0).detach()};
-  theGroup().collectives->allreduce(tensors)->wait();
+  onCpu(call.tensor(0).detach(), [](auto& tensors) { theGroup().collectives->allreduce(tensors)->wait(); });
   return nullptr;
 }
 
 // broadcast(handle, root): in place
 static napi_value broadcast(Call& call) {
-  std::vector<at::Tensor> tensors{call.tensor(0).detach()};
   c10d::BroadcastOptions options;
   options.rootRank = static_cast<int64_t>(call.number(1));
-  theGroup().collectives->broadcast(tensors, options)->wait();
+  onCpu(call.tensor(0).detach(), [&](auto& tensors) { theGroup().collectives->broadcast(tensors, options)->wait(); });
   return nullptr;
 }
 

@@ -13,6 +13,10 @@ constexpr int64_t kPiece = 1 << 14;  // elements that a thread converts at once
 
 // to [n] <- from [n], in float32 or bfloat16 each
 static void convert(const at::Tensor& from, const at::Tensor& to) {
+  if (!from.is_cpu()) {
+    to.copy_(from);
+    return;
+  }
   const bool narrow = from.scalar_type() == at::kFloat && to.scalar_type() == at::kBFloat16;
   const bool wide = from.scalar_type() == at::kBFloat16 && to.scalar_type() == at::kFloat;
   const auto* source = static_cast<const char*>(from.const_data_ptr());
@@ -62,7 +66,8 @@ static at::Tensor joinRows(at::TensorList parts) {
     TORCH_CHECK(part.dim() == parts[0].dim() && part.sizes().slice(1) == parts[0].sizes().slice(1) &&
                     part.device() == parts[0].device(),
                 "expected rows like those of ", parts[0].sizes(), ", got ", part.sizes());
-  if (fusesProductType(parts[0]) && std::all_of(parts.begin(), parts.end(), isFused)) return JoinRows::apply(parts);
+  const auto isOurs = [](const at::Tensor& part) { return isFusedType(part.scalar_type()); };
+  if (isFusedType(productType(parts[0])) && std::all_of(parts.begin(), parts.end(), isOurs)) return JoinRows::apply(parts);
   return at::cat(parts, 0).to(productType(parts[0]));
 }
 

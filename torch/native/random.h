@@ -1,6 +1,8 @@
-// Generators. Number 0 is libtorch's default CPU generator, the one that operators use when none is named.
+// Generators of the CPU. Number 0 is libtorch's default one, which operators use when none is named; seeding it seeds those
+// of GPUs too, which dropout uses there.
 #pragma once
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 
 #include "binding.h"
 
@@ -24,11 +26,20 @@ static napi_value freeGenerator(Call& call) {
   return nullptr;
 }
 
+static void seedDevices(uint64_t seed) {
+  for (size_t i = 0; i < at::getNumGPUs(); i++) {
+    at::Generator generator = at::globalContext().defaultGenerator({at::kCUDA, static_cast<c10::DeviceIndex>(i)});
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_current_seed(seed);
+  }
+}
+
 // seed(generator, seed)
 static napi_value seed(Call& call) {
   at::Generator& generator = generatorAt(call, 0);
   const std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(static_cast<uint64_t>(call.number(1)));
+  if (call.number(0) == 0) seedDevices(static_cast<uint64_t>(call.number(1)));
   return nullptr;
 }
 

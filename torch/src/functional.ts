@@ -120,7 +120,8 @@ export function pad(
 }
 /**
  * Sets elements to 0 with probability `rate` while training and scales the rest by 1 / (1 - rate). The mask is a function
- * of a seed from the default generator and of the place, whatever the threads; float32 and bfloat16 on the CPU.
+ * of a seed from the default generator and of the place, whatever the threads; float32 and bfloat16 on the CPU. A GPU's
+ * generator draws other bits.
  */
 export function dropout(x: Tensor, rate: number, train: boolean): Tensor {
   return train && rate > 0 ? dropoutOp(x, rate) : x;

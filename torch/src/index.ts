@@ -1,4 +1,5 @@
 export * from './create.js';
+export { hasCuda, moveTo, peakDeviceMemory, resolveDevice, type Device } from './device.js';
 export type { DType } from './dtype.js';
 export { op, operatorNames, type Argument, type Operator } from './dispatch.js';
 export * from './functional.js';

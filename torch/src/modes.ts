@@ -40,12 +40,12 @@ export function autocast<T>(dtype: Extract<DType, 'bfloat16' | 'float16'> | null
 
 const DEFAULT_GENERATOR = 0;
 
-/** Seeds the default generator. */
+/** Seeds the default generator, and those of GPUs. */
 export function manualSeed(seed: number): void {
   native.seed(DEFAULT_GENERATOR, checkSeed(seed));
 }
 
-/** The whole state of the default generator, for checkpoints. */
+/** The whole state of the default generator, for checkpoints; not of those of GPUs. */
 export function getRngState(): Uint8Array {
   return scope(() => wrap(native.generatorState(DEFAULT_GENERATOR)).toTypedArray()) as Uint8Array;
 }
@@ -73,9 +73,4 @@ export function setFlushDenormal(enabled: boolean): boolean {
 /** libtorch's version, as in `2.11.0`. */
 export function version(): string {
   return native.version();
-}
-
-/** Whether this libtorch sees a CUDA device. */
-export function hasCuda(): boolean {
-  return native.hasCuda();
 }

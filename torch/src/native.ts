@@ -59,7 +59,9 @@ export interface Native {
   getNumThreads(): number;
   setFlushDenormal(enabled: number): boolean;
   version(): string;
-  hasCuda(): boolean;
+  builtWithCuda(): boolean;
+  cudaDevices(): number;
+  peakDeviceMemory(index: number): number;
   startProfile(): void;
   stopProfile(): string;
 }

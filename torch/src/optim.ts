@@ -24,6 +24,7 @@ export type OptimizerState = Record<string, Tensor>;
 const fusedAdamW = op('_fused_adamw_');
 const foreachNorm = op('_foreach_norm', 'Scalar');
 const foreachMul = op('_foreach_mul_', 'Tensor');
+const foreachAdd = op('_foreach_add_', 'Scalar');
 const stack = op('stack');
 
 /** Forgets the gradients of all parameters. */
@@ -89,7 +90,7 @@ export class AdamW {
 
   private stepGroup(group: ParameterGroup, i: number, seed?: number): void {
     const ready = withGradients(group.params).map((update) => ({ ...update, ...this.moments[i][update.index] }));
-    for (const { steps } of ready) steps.add_(1);
+    if (ready.length > 0) foreachAdd(ready.map(({ steps }) => steps), 1); // prettier-ignore
     const whole = ready.filter(({ param }) => param.dtype !== 'bfloat16');
     if (whole.length > 0) this.update(group, whole);
     const before = this.groups.slice(0, i).reduce((sum, { params }) => sum + params.length, 0);
@@ -143,7 +144,8 @@ export function clipGradNorm(params: readonly Tensor[], max: number): number {
       const norm = (stack(foreachNorm(grads, 2, 'float32'), 0) as Tensor).norm();
       // The same small constant as in PyTorch, so that a norm of 0 divides.
       const scale = norm.add(1e-6).pow(-1).mul(max).clamp(null, 1);
-      if (scale.item() !== 1) foreachMul(grads, scale);
+      // On a GPU, to multiply costs less than to wait for the number.
+      if (params[0].device !== 'cpu' || scale.item() !== 1) foreachMul(grads, scale);
       return norm.item();
     }),
   );

@@ -4,7 +4,7 @@ import type { Tensor } from './tensor.js';
 
 const stochasticRound = op('sled::stochastic_round_');
 
-/** Elements that are updated at once: their float32 copies stay in the processor's cache. */
+/** Elements that are updated at once on the CPU: their float32 copies stay in its cache. */
 const BLOCK = 1 << 18;
 
 /**
@@ -23,8 +23,9 @@ export function updateInFloat32(
   if (stored[0].dtype === 'float32') return update(stored, (other) => other);
   const flat = stored.map((tensor) => tensor.view(-1));
   const { numel } = flat[0];
-  for (let start = 0, k = 0; start < numel; start += BLOCK) {
-    const length = Math.min(BLOCK, numel - start);
+  const block = stored[0].device === 'cpu' ? BLOCK : numel;
+  for (let start = 0, k = 0; start < numel; start += block) {
+    const length = Math.min(block, numel - start);
     scope(() => {
       const partOf = (other: Tensor) => other.reshape(-1).narrow(0, start, length).to('float32');
       const copies = flat.map(partOf);
