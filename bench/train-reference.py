@@ -13,16 +13,15 @@ torch.set_num_threads(given["threads"])
 torch.set_flush_denormal(True)
 torch.manual_seed(0)
 device = torch.device(given["device"])
-torch.set_default_device(device)
 ours_only = {"device", "precision", "threads", "steps", "released", "utterances", "frames", "tokens", "text_front_end", "guidance_scale", "temperature", "stream_n", "stream_m", "alignment_heads"}
 config = SpeechLlamaConfig(**{key: value for key, value in given.items() if key not in ours_only})
 model = SpeechLlamaForCausalLM._from_config(config, attn_implementation="sdpa").to(device).train()
 B, T, L, D = given["utterances"], given["frames"], given["tokens"], config.vae_embed_dim
 codec = EncodecModel(EncodecConfig()).to(device).eval().requires_grad_(False)
-audio = torch.randn(B, 1, T * 320)
+audio = torch.randn(B, 1, T * 320, device=device)
 optimizer = torch.optim.AdamW([p for p in model.parameters()], lr=5e-4, weight_decay=0.01)
-ids = (torch.arange(L) * 7 % (config.vocab_size - 3) + 3).expand(B, L)
-speech = torch.randn(B, T, D)
+ids = (torch.arange(L, device=device) * 7 % (config.vocab_size - 3) + 3).expand(B, L)
+speech = torch.randn(B, T, D, device=device)
 
 
 def step(with_codec):
@@ -30,15 +29,15 @@ def step(with_codec):
     with mixed:
         if with_codec:
             with torch.no_grad():
-                codes = codec.encode(audio, torch.ones(B, T * 320, dtype=torch.int64), bandwidth=6).audio_codes
+                codes = codec.encode(audio, torch.ones(B, T * 320, dtype=torch.int64, device=device), bandwidth=6).audio_codes
                 codec.quantizer.decode(codes[0].transpose(0, 1))
         embeddings = torch.cat([model.model.embed_tokens(ids), model.z_proj(speech)], 1)
         # forward() adds the text and projection itself only with audio: the tail of it, for latents that are known
         hidden = model.model(inputs_embeds=model.z_proj_ln(embeddings), use_cache=False)[0]
         z = hidden[:, -(T + 1) : -1].reshape(B * T, -1)
-        loss = model.scoreloss(z=z, target=speech.reshape(B * T, -1), mask=torch.ones(B * T))
+        loss = model.scoreloss(z=z, target=speech.reshape(B * T, -1), mask=torch.ones(B * T, device=device))
         score = model.eos_head(hidden[:, -(T + 1) :]).squeeze(-1).float()
-        labels = torch.zeros(B, T + 1)
+        labels = torch.zeros(B, T + 1, device=device)
         labels[:, T] = 1
         loss = loss + model.bceloss(score, labels).mean()
     loss.backward()
