@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hasCuda, setNumThreads, type Device } from '@sled-tts/torch';
+import { hasCuda, manualSeed, randn, setNumThreads, type Device } from '@sled-tts/torch';
 import { layOutBatch } from '../../../src/train/batch-layout.js';
 import { toTensors } from '../../../src/train/batch.js';
 import { listCheckpoints, loadCheckpoint } from '../../../src/train/checkpoint.js';
@@ -64,9 +64,12 @@ if (hasCuda())
         const samples = [0, 1, 2, 3, 4, 5].map((i) => data.sample(i));
         const batch = toTensors(layOutBatch(samples, samples.map(() => false), model), model, device); // prettier-ignore
         const noise = drawNoise([0, 1, 2, 3, 4, 5], samples.map(({ frames }) => frames), { seed: 1, step: 0, latentNoise: 0.1, noiseDim: model.noiseDim, latentDim: model.latentDim, device }); // prettier-ignore
-        // The energy head's modulations begin at zero: nothing below them would have a gradient.
+        // The energy head's modulations begin at zero: nothing below them would have a gradient. Were they all alike, it would be nothing but
+        // rounding, since a norm's results add up to zero.
+        manualSeed(1);
         for (const [name, tensor] of network.parameters)
-          if (/odulation|energyHead\.output\./.test(name)) tensor.detach().add_(0.1);
+          if (/odulation|energyHead\.output\./.test(name))
+            tensor.detach().add_(randn(tensor.shape).mul(0.1).to(device));
         const { total, energy, end, alignment } = losses(network, batch, {
           ...TINY_TRAINING,
           ...noise,
