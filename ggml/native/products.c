@@ -29,10 +29,10 @@ static void stand_back(void) {
 }
 
 /*
- * ggml_custom_op_t: dst [N, M, a, b] = interleaved w [K, N] times x [K, M, a, b]; each thread a share of the rows. `helped`: whether a thread
- * that is alone may have help, see helper.h.
+ * ggml_custom_op_t: dst [N, M, a, b] = interleaved w [K, N] times x [K, M, a, b]; each thread a share of the rows. In the upper
+ * half of `options`: whether a thread that is alone may have help, see helper.h.
  */
-EXPORT void sled_kernels_product(struct ggml_tensor *dst, int ith, int nth, void *helped) {
+EXPORT void sled_kernels_product(struct ggml_tensor *dst, int ith, int nth, void *options) {
   stand_back();
-  (instructions_used() == AVX2 ? product_avx2 : product_avx512)(dst, ith, nth, helped != NULL);
+  (instructions_used() == AVX2 ? product_avx2 : product_avx512)(dst, ith, nth, (uintptr_t)options >> 32 != 0);
 }

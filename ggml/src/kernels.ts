@@ -11,7 +11,7 @@ const OP_BYTES = 4 + 64;
 const PARAMETERS = 4;
 /** In a custom operation's parameters: what it hands to its function. */
 const USER_DATA = PARAMETERS + 16;
-/** In there, after attention's scale: whether a thread that is alone may have help. */
+/** In there, after ggml's first parameter: whether a thread that is alone may have help. */
 const HELPED = USER_DATA + 4;
 const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
@@ -22,7 +22,7 @@ const LET_GO_MS = 20;
 /** What a node is made with. */
 type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'cLibrary'>;
 
-/** By `level`, enum instructions of native/kernels.h; attention is for AVX-512 alone. */
+/** By `level`, enum instructions of native/kernels.h; attention and norms are for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
 
 /**
@@ -35,6 +35,8 @@ export class Kernels implements WeightLayout {
   readonly #functions: KernelFunctions;
   readonly #product: Uint8Array;
   readonly #attention: Uint8Array;
+  /** By ggml's name. */
+  readonly #norms: ReadonlyMap<string, Uint8Array>;
 
   /** `level` is what `supported` answered. */
   constructor(native: GraphFunctions, functions: KernelFunctions, level: number) {
@@ -43,6 +45,10 @@ export class Kernels implements WeightLayout {
     this.instructions = INSTRUCTIONS[level - 1];
     this.#product = customOperation(native, functions.product);
     this.#attention = customOperation(native, functions.attention);
+    this.#norms = new Map([
+      ['norm', customOperation(native, functions.norm)],
+      ['rms_norm', customOperation(native, functions.rmsNorm)],
+    ]);
   }
 
   /** Whether a matrix of `rows` rows of `columns` can be interleaved for product(). */
@@ -87,17 +93,18 @@ export class Kernels implements WeightLayout {
   /** Gives a node to a kernel of ours if there is one for it; `helped` where the helper is to take a part of it. */
   takeOver(node: Tensor, { helped }: { helped: boolean }): void {
     if (node.op === 'mulMat' && node.sources[0].root.storage?.layout) this.#replace(node, this.#product, helped);
-    if (node.op === 'flashAttention' && this.#attends(node)) {
-      const scale = operationOf(node).slice(PARAMETERS, PARAMETERS + 4); // ggml's first parameter
-      this.#replace(node, this.#attention, helped).set(scale, USER_DATA);
-    }
+    if (node.op === 'flashAttention' && this.#attends(node)) this.#replace(node, this.#attention, helped);
+    const norm = this.#norms.get(node.op);
+    if (norm && this.#functions.norm_fits(node.ne[0]) === 1) this.#replace(node, norm, false);
   }
 
-  #replace(node: Tensor, operation: Uint8Array, helped: boolean): Uint8Array {
+  /** The operation is handed ggml's first parameter, attention's scale and a norm's epsilon. */
+  #replace(node: Tensor, operation: Uint8Array, helped: boolean): void {
     const replaced = operationOf(node);
+    const parameter = replaced.slice(PARAMETERS, PARAMETERS + 4);
     replaced.set(operation);
+    replaced.set(parameter, USER_DATA);
     replaced[HELPED] = helped ? 1 : 0;
-    return replaced;
   }
 
   /** Heads of queries, keys and values side by side, keys and values in f16. */

@@ -200,6 +200,7 @@ export const KERNELS = {
   product_fits: ['int', 'int', 'int64', 'int64'],
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
   attention_fits: ['int', 'int64', 'int64', 'int64'],
+  norm_fits: ['int', 'int64'],
   helper_wanted: ['int'],
   helper_started: ['void'],
   helper_visits: ['int'],

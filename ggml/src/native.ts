@@ -43,6 +43,8 @@ export type CLibrary = Functions<typeof C_LIBRARY>;
 export type KernelFunctions = Functions<typeof KERNELS> & {
   readonly product: Pointer;
   readonly attention: Pointer;
+  readonly norm: Pointer;
+  readonly rmsNorm: Pointer;
   readonly help: Pointer;
 };
 
@@ -98,7 +100,13 @@ function openKernels(native: Omit<Native, 'kernels'>): Kernels | undefined {
   const level = functions.supported(mostLevel);
   if (level === 0) return undefined;
   const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
-  const addresses = { product: address('product'), attention: address('attention'), help: address('help') };
+  const addresses = {
+    product: address('product'),
+    attention: address('attention'),
+    norm: address('norm'),
+    rmsNorm: address('rms_norm'),
+    help: address('help'),
+  };
   return new Kernels(native, { ...functions, ...addresses }, level);
 }
 

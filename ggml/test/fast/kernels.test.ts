@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Backend, type Context, type PackedType, type Tensor, type TensorType } from '@sled-tts/ggml';
-import { difference, ggml, noise } from '../support.js';
+import { difference, evaluate, ggml, noise } from '../support.js';
 
 const backends = [ggml.backend('cpu', { threads: 1 }), ggml.backend('cpu', { threads: 3 })];
 const [backend] = backends;
@@ -253,5 +253,34 @@ describe('attention', () => {
     expect([...y.subarray(0, 256)]).toEqual(new Array(256).fill(0));
     expect(y.subarray(256, 256 + 64).every(Number.isNaN)).toBe(true);
     expect(y.subarray(256 + 64).every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe.each(['norm', 'rmsNorm'] as const)('%s', (name) => {
+  /** Of rows of n floats, every second of those given. */
+  const normalised = (n: number, data: Float32Array, on: Backend) =>
+    evaluate(on, [{ ne: [data.length], data }], ({ ops }, input) =>
+      ops[name](ops.view(input, [n, 5, 3], { strides: [2 * n, 10 * n] }), 1e-3),
+    ).values;
+  const expected = (row: Float32Array) => {
+    const mean = name === 'norm' ? row.reduce((sum, x) => sum + x, 0) / row.length : 0;
+    const squares = row.reduce((sum, x) => sum + (x - mean) ** 2, 0) / row.length;
+    return Array.from(row, (x) => (x - mean) / Math.sqrt(squares + 1e-3));
+  };
+
+  test.each([1, 15, 16, 48, 144, 1024])('is that of double precision: rows of %i', (n) => {
+    const data = noise(n * 30, n).map((x, i) => x * (1 + (i % 3)) + 0.25);
+    const [one, three] = backends.map((on) => normalised(n, data, on));
+    const rows = Array.from({ length: 15 }, (_, i) => expected(data.subarray(2 * i * n, (2 * i + 1) * n)));
+    expect(difference(one, rows.flat())).toBeLessThan(5e-6);
+    expect(three).toEqual(one);
+  });
+
+  test('passes NaN on in its row alone', () => {
+    const data = noise(64 * 30);
+    data[2 * 64 + 7] = NaN;
+    const y = normalised(64, data, backend);
+    expect(y.subarray(64, 128).every(Number.isNaN)).toBe(true);
+    expect([...y.subarray(0, 64), ...y.subarray(128)].every(Number.isFinite)).toBe(true);
   });
 });
