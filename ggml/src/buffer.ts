@@ -161,7 +161,10 @@ export function giveBack({ kernels }: Native, free: () => void): void {
 export function allocateTensors(type: BufferType, tensors: readonly Tensor[]): WeightBuffer {
   const room = roomFor(type, tensors);
   const { backend_buft_alloc_buffer: allocate } = type.native.ggml;
-  return place(type, tensors, room, room.fits ? allocate(type.pointer, room.bytes + room.alignment) : null);
+  const pointer = room.fits ? allocate(type.pointer, room.bytes + room.alignment) : null;
+  const wish = largePagesOf(type, pointer, room.bytes);
+  if (wish) type.native.cLibrary?.madvise(...wish);
+  return place(type, tensors, room, pointer);
 }
 
 /** allocateTensors() that takes the memory on a worker thread: a GPU's driver can be slow to give it. */
@@ -169,6 +172,9 @@ export async function allocateTensorsAsync(type: BufferType, tensors: readonly T
   const room = roomFor(type, tensors);
   const { backend_buft_alloc_buffer: allocate } = type.native.ggml;
   const pointer = room.fits ? await onWorker(allocate, type.pointer, room.bytes + room.alignment) : null;
+  const wish = largePagesOf(type, pointer, room.bytes);
+  const { cLibrary } = type.native;
+  if (wish && cLibrary) await onWorker(cLibrary.madvise, ...wish);
   return place(type, tensors, room, pointer);
 }
 
@@ -211,7 +217,6 @@ function place(
   const buffer = new WeightBuffer(type, pointer, bytes);
   ggml.backend_buffer_set_usage(pointer, USAGE_WEIGHTS);
   const base = ggml.backend_buffer_get_base(pointer) ?? 0n;
-  if (ggml.backend_dev_type(type.device) === CPU) askForLargePages(type.native, base, bytes);
   const aligned = roundedUp(base, BigInt(alignment));
   tensors.forEach((tensor, i) => {
     const status = ggml.backend_tensor_alloc(pointer, tensor.pointer, aligned + BigInt(offsets[i]));
@@ -224,13 +229,19 @@ function place(
 const roundedUp = (address: bigint, step: bigint) => ((address + step - 1n) / step) * step;
 
 /**
- * Asks Linux for pages of 2 MB: weights are read from end to end again and again, and memory in pages of 4 KB gives an eighth
- * less. It is a wish; nothing is done about a refusal.
+ * What madvise() is to ask Linux for, where it pays: pages of 2 MB, since weights are read from end to end again and again, and memory in pages
+ * of 4 KB gives an eighth less. It is a wish; nothing is done about a refusal. It waits for other threads that take memory.
  */
-function askForLargePages({ cLibrary }: Native, base: Pointer, bytes: number): void {
-  if (process.platform !== 'linux' || bytes < LARGE_PAGE_BYTES) return;
+function largePagesOf(
+  { native: { ggml }, device }: BufferType,
+  buffer: Pointer | null,
+  bytes: number,
+): [start: Pointer, bytes: number, advice: number] | undefined {
+  if (!buffer || process.platform !== 'linux' || bytes < LARGE_PAGE_BYTES || ggml.backend_dev_type(device) !== CPU)
+    return undefined;
+  const base = ggml.backend_buffer_get_base(buffer) ?? 0n;
   const start = roundedUp(base, PAGE_BYTES);
-  cLibrary?.madvise(start, bytes - Number(start - base), MADV_HUGEPAGE);
+  return [start, bytes - Number(start - base), MADV_HUGEPAGE];
 }
 
 /** Lets `tensors` be the bytes of a mapped file at their positions. For memory that a CPU computes in. */

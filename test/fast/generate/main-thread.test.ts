@@ -16,6 +16,7 @@ const ON_WORKERS = [
   'ggml_backend_free',
   'ggml_quantize_chunk',
   'to_float',
+  'madvise',
   'munmap',
 ];
 /** A processor's memory is written and read without them. */
