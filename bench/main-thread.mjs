@@ -1,5 +1,6 @@
 // What the main thread waits for while a voice is loaded, speaks and is freed: node bench/main-thread.mjs [MODEL] [--threads N] [--device gpu] [--calls]
-// Prints a table of docs/benchmarks.md: a phase's longest native calls that ran in this thread, the event loop's longest stall, and how
+// Prints a table of docs/benchmarks.md: a phase's longest native calls that ran in this thread (and how much of each the thread had a
+// processor: the system may stop it anywhere), the longest by that time, the event loop's longest stall, and how
 // much of the phase's time the thread was busy in native calls and in JavaScript. --calls lists every function's calls.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -27,9 +28,9 @@ let calls = [];
 const directory = await resolveModel(positionals[0], { kind: 'model' });
 const maxSeconds = Number(flags.seconds);
 console.log(
-  '| phase | wall, ms | longest native calls, ms | longest stall, ms | busy in native calls | busy in JavaScript |',
+  '| phase | wall, ms | longest native calls, ms (of them with a processor) | longest with a processor, ms | longest stall, ms | busy in native calls | busy in JavaScript |',
 );
-console.log('|---|---|---|---|---|---|');
+console.log('|---|---|---|---|---|---|---|');
 await phase('opening ggml', () => openGgmlAsync({ onCall: (call) => calls.push(call) }));
 const parts = await phase('loading', () =>
   loadVoice(directory, {
@@ -68,6 +69,7 @@ async function phase(name, work) {
     name,
     wall.toFixed(0),
     longest(calls),
+    calls.reduce((most, { processorMilliseconds }) => Math.max(most, processorMilliseconds), 0).toFixed(1),
     (delay.max / 1e6).toFixed(1),
     percent(native / wall),
     percent(Math.max(0, active - native) / wall),
@@ -80,7 +82,11 @@ async function phase(name, work) {
 /** The functions whose longest calls are the longest. */
 function longest(made) {
   const functions = byName(made).slice(0, LONGEST_SHOWN);
-  return functions.map(({ name, longest }) => `${name.replace('ggml_', '')} ${longest.toFixed(1)}`).join(', ');
+  return functions
+    .map(
+      ({ name, longest, processor }) => `${name.replace('ggml_', '')} ${longest.toFixed(1)} (${processor.toFixed(1)})`,
+    )
+    .join(', ');
 }
 
 function byName(made) {
@@ -90,6 +96,8 @@ function byName(made) {
       name,
       calls: all.length,
       longest: Math.max(...all.map(({ milliseconds }) => milliseconds)),
+      processor: all.reduce((longest, call) => (call.milliseconds > longest.milliseconds ? call : longest))
+        .processorMilliseconds,
       total: all.reduce((sum, { milliseconds }) => sum + milliseconds, 0),
     }))
     .sort((a, b) => b.longest - a.longest);
