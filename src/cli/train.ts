@@ -59,7 +59,7 @@ async function run(world: World, what: string, given: GivenFlags): Promise<void>
   const from = given.from === undefined ? undefined : await modelFolder(given.from, world);
   const group = groupFromEnvironment(process.env, given.timeout * 1000);
   const device = deviceOfRank(given.device, process.env);
-  if (device !== 'cpu') (await trainingModule(() => import('@sled-tts/torch'))).resolveDevice(device); // known before any work
+  if (device !== 'cpu') (await trainingModule(() => import('../train/device.js'))).resolveDevice(device); // known before any work
   if (!what.endsWith('.json')) {
     if (given.dryRun) throw new Error(`${what}: --dry-run is for a config that ends with .json`);
     if (group)

@@ -1,0 +1,2 @@
+/** Loaded when something is trained: speaking does without libtorch. */
+export { resolveDevice } from '@sled-tts/torch';
