@@ -92,14 +92,17 @@ function longest(made) {
 function byName(made) {
   const names = Map.groupBy ? Map.groupBy(made, ({ name }) => name) : grouped(made);
   return [...names]
-    .map(([name, all]) => ({
-      name,
-      calls: all.length,
-      longest: Math.max(...all.map(({ milliseconds }) => milliseconds)),
-      processor: all.reduce((longest, call) => (call.milliseconds > longest.milliseconds ? call : longest))
-        .processorMilliseconds,
-      total: all.reduce((sum, { milliseconds }) => sum + milliseconds, 0),
-    }))
+    .map(([name, all]) => {
+      const slowest = all.reduce((most, call) => (call.milliseconds > most.milliseconds ? call : most));
+      const total = all.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+      return {
+        name,
+        calls: all.length,
+        longest: slowest.milliseconds,
+        processor: slowest.processorMilliseconds,
+        total,
+      };
+    })
     .sort((a, b) => b.longest - a.longest);
 }
 

@@ -25,7 +25,6 @@ export class Graph extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain = true;
   readonly readOnly = false;
-  inProcess = false;
   readonly #native: Native;
   readonly #memory: GraphMemory;
   readonly #order: Tensor[] = [];
@@ -42,6 +41,10 @@ export class Graph extends NativeOwner implements TensorStorage {
     super('graph', 'graph', () => giveBack(native, () => releaseMemory(native, memory)));
     this.#native = native;
     this.#memory = memory;
+  }
+
+  get inProcess(): boolean {
+    return this.#backend?.device.kind === 'cpu' && CAN_LOOK_INTO_MEMORY;
   }
 
   /** Number of tensors in the graph, inputs and weights included. */
@@ -101,7 +104,6 @@ export class Graph extends NativeOwner implements TensorStorage {
       if (tensor.isInput) this.#zero(tensor);
     }
     this.#backend = backend;
-    this.inProcess = backend.device.kind === 'cpu' && CAN_LOOK_INTO_MEMORY;
     for (const owner of [this, backend, ...this.#order.flatMap(ownersOf)]) this.#owners.add(owner);
     return this;
   }

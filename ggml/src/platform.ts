@@ -87,11 +87,9 @@ export function gpuAdvice(): string {
   const accelerated = (PACKAGES[`${process.platform}-${process.arch}`] ?? []).slice(0, -1);
   if (accelerated.length === 0)
     return 'ggml has no package for a GPU of this platform; SLED_GGML_DIR names a build of it';
-  const installed = accelerated.flatMap((name) => librariesOfPackage(name) ?? []);
-  if (installed.length > 0) {
-    const reasons = installed.flatMap(({ directory }) => whyGpuIsMissing(directory));
-    return `${installed[0].directory} finds none: ${reasons.join('; ')}`;
-  }
+  // The first is the one that is opened; libraries of another would bring a second copy of ggml into the process.
+  const installed = accelerated.map(librariesOfPackage).find((libraries) => libraries !== undefined);
+  if (installed) return `${installed.directory} finds none: ${whyGpuIsMissing(installed.directory).join('; ')}`;
   const version = PACKAGE_VERSIONS[process.platform];
   const packages = accelerated.map((name) => `${SCOPE}/${name}@${version}`).join(' or ');
   return `npm install ${packages}, and see that the GPU's driver is there and as new as the package asks for`;

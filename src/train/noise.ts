@@ -43,13 +43,8 @@ export function drawNoise(places: readonly number[], frames: readonly number[], 
     const deviation = rand([1, 1], { generator }).mul(latentNoise);
     return { both, input: randn([frames[i], latentDim], { generator }).mul(deviation) };
   });
-  const all = moveTo(
-    cat(
-      parts.map(({ both }) => both),
-      1,
-    ),
-    device,
-  ); // [2, M, N] prettier-ignore
+  const pairs = parts.map(({ both }) => both);
+  const all = moveTo(cat(pairs, 1), device); // [2, M, N]
   const inputs = parts.flatMap(({ input }) => (input ? [input] : []));
   return {
     noise: [all.select(0, 0), all.select(0, 1)],
