@@ -88,7 +88,9 @@ export class Backend extends NativeOwner {
   readonly #setThreads: ((backend: Pointer, threads: number) => void) | undefined;
   readonly #setAbort: ((backend: Pointer, callback: Pointer | null, data: Pointer | null) => void) | undefined;
   readonly #abortFlag: Pointer | undefined;
+  readonly #accepted = new WeakMap<BufferType, boolean>();
   readonly #queue: Job[] = [];
+  #threads: number | undefined;
   #running = false;
 
   constructor(
@@ -153,17 +155,23 @@ export class Backend extends NativeOwner {
       throw new RangeError(`setThreads: expected 1 to ${MAX_THREADS} threads, got ${String(threads)}`);
     }
     if (!this.#setThreads) throw new GgmlError(`setThreads: backend ${this.name} has no threads to set`);
+    if (threads === this.#threads) return;
     this.#setThreads(this.pointer, threads);
+    this.#threads = threads;
   }
 
   /** Whether the backend has this operation for tensors like these; ggml would abort the process where it does not. */
   canCompute(result: Tensor): boolean {
+    // ggml's CPU attends to heads of any size. Asking makes all that a result is made of, which is wanted before only for this.
+    if (this.device.kind === 'cpu' && result.op === 'flashAttention') return true;
     return this.native.ggml.backend_supports_op(this.pointer, result.pointer);
   }
 
   /** True when the backend can use memory of this type. */
   accepts(type: BufferType): boolean {
-    return this.native.ggml.backend_supports_buft(this.pointer, type.pointer);
+    const accepted = this.#accepted.get(type) ?? this.native.ggml.backend_supports_buft(this.pointer, type.pointer);
+    this.#accepted.set(type, accepted);
+    return accepted;
   }
 
   /** Runs a graph in this thread. For Graph.computeSync. */

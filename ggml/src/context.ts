@@ -1,12 +1,15 @@
+import koffi from 'koffi';
 import { Backend } from './backend.js';
 import { allocateTensors, allocateTensorsAsync, mapTensors, type BufferType, type WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
 import type { GgufFile } from './gguf/read.js';
+import { unlike } from './graph-assembler.js';
 import { Graph } from './graph.js';
 import { countTensors, NativeOwner } from './lifetime.js';
 import type { Native, Pointer } from './native.js';
 import { bindOps, type Ops } from './ops/index.js';
-import { Tensor } from './tensor.js';
+import type { Maker, MakerArguments } from './recipe.js';
+import { NE_OFFSET, Tensor, type Dimensions, type TensorShape } from './tensor.js';
 import { typeInfo, type TensorType } from './tensor-type.js';
 
 // Several kernels count elements in 32 bits.
@@ -36,7 +39,6 @@ export class Context extends NativeOwner {
   readonly #chunks: Pointer[];
   /** Shared with what frees the context, which must not hold it. */
   readonly #made: { tensors: number };
-  readonly #tensorBytes: number;
   #chunkTensors = FIRST_CHUNK_TENSORS / 2;
   #room = 0;
 
@@ -50,7 +52,6 @@ export class Context extends NativeOwner {
     });
     this.#chunks = chunks;
     this.#made = made;
-    this.#tensorBytes = native.ggml.tensor_overhead();
     this.ops = bindOps(this);
   }
 
@@ -67,9 +68,7 @@ export class Context extends NativeOwner {
   /** A weight, cache or constant of the given dimensions (`ne` order, fastest first); give it memory with allocate(). */
   tensor(type: TensorType, ne: readonly number[], name?: string): Tensor {
     const dimensions = checkDimensions('tensor', type, ne);
-    const tensor = this.make('none', [], type, (chunk) =>
-      this.native.ggml.new_tensor(chunk, typeInfo(type).id, 4, dimensions),
-    );
+    const tensor = this.make('none', [], { type, ne: dimensions }, 'new_tensor_4d', typeInfo(type).id, ...dimensions);
     if (name !== undefined) tensor.named(name);
     return tensor;
   }
@@ -78,10 +77,8 @@ export class Context extends NativeOwner {
   input(type: TensorType, ne: readonly number[], name?: string): Tensor {
     const tensor = this.tensor(type, ne, name);
     tensor.isInput = true;
-    tensor.isOutput = true;
-    this.native.ggml.set_input(tensor.pointer);
     // An input that is no output may be overwritten by later results of the same graph.
-    this.native.ggml.set_output(tensor.pointer);
+    tensor.isOutput = true;
     return tensor;
   }
 
@@ -145,7 +142,7 @@ export class Context extends NativeOwner {
   /** An empty graph; see Graph. */
   graph(): Graph {
     this.assertAlive('graph');
-    return new Graph(this.native);
+    return new Graph(this);
   }
 
   /** Frees its tensors and weights; graphs made of them can no longer be computed. */
@@ -166,22 +163,41 @@ export class Context extends NativeOwner {
     await Promise.all(this.#buffers.map((buffer) => buffer.freeAsync()));
   }
 
-  /** Makes one tensor by calling ggml. For the operations, which have checked everything before. */
-  make(
+  /** Describes one tensor: what it will be, and how ggml makes it. For the operations, which have checked everything before. */
+  make<M extends Maker>(
     op: string,
     sources: readonly Tensor[],
-    type: TensorType,
-    call: (chunk: Pointer) => Pointer | null,
-    viewOf?: Tensor,
-    offset?: number,
+    shape: TensorShape,
+    maker: M,
+    ...args: MakerArguments<M>
   ): Tensor {
-    const pointer = call(this.#reserve());
-    if (!pointer) throw new GgmlError(`${op}: ggml returned no tensor`);
-    const tensor = new Tensor(this, pointer, type, op, sources, viewOf, offset);
+    this.assertAlive('context');
+    const tensor = new Tensor(this, { maker, args }, op, sources, shape);
     this.#tensors.push(tensor);
     this.#made.tensors++;
     countTensors(1);
     return tensor;
+  }
+
+  /** Has ggml make a tensor in this thread, and first what it is made of. */
+  makeNow(tensor: Tensor): Pointer {
+    const { maker, args } = tensor.recipe;
+    const { ggml } = this.native;
+    const call = ggml[maker] as (...args: unknown[]) => Pointer | null;
+    const given = args.map((arg) => (arg instanceof Tensor ? arg.pointer : arg));
+    const pointer = call(this.#reserve(), ...given);
+    if (!pointer) throw new GgmlError(`${tensor.op}: ggml returned no tensor`);
+    const made = koffi.decode(pointer, NE_OFFSET, 'int64_t', 8) as BigInt64Array;
+    if ([...tensor.ne, ...tensor.nb].some((n, i) => BigInt(n) !== made[i])) throw unlike(tensor);
+    if (tensor.isInput) ggml.set_input(pointer);
+    if (tensor.isOutput) ggml.set_output(pointer);
+    return pointer;
+  }
+
+  /** Takes memory that holds some of its tensors, which were made elsewhere. */
+  own(chunk: Pointer): void {
+    // The newest chunk stays the last, since there may be room in it.
+    this.#chunks.unshift(chunk);
   }
 
   /** A native context with room for one more tensor; running out of room would abort the process. */
@@ -189,7 +205,7 @@ export class Context extends NativeOwner {
     this.assertAlive('context');
     if (this.#room === 0) {
       this.#chunkTensors = Math.min(2 * this.#chunkTensors, MAX_CHUNK_TENSORS);
-      const chunk = this.native.initContext(this.#chunkTensors * this.#tensorBytes);
+      const chunk = this.native.initContext(this.#chunkTensors * this.native.ggml.tensor_overhead());
       if (!chunk) throw new GgmlError('context: out of memory');
       this.#chunks.push(chunk);
       this.#room = this.#chunkTensors;
@@ -207,7 +223,7 @@ function placeFor(backend: Backend, tensor: Tensor): BufferType {
 }
 
 /** Four dimensions from one to four; whole blocks in the first, no overflow. */
-export function checkDimensions(where: string, type: TensorType, ne: readonly number[]): number[] {
+export function checkDimensions(where: string, type: TensorType, ne: readonly number[]): Dimensions {
   const { blockSize } = typeInfo(type, where);
   const whole =
     Array.isArray(ne) && ne.length >= 1 && ne.length <= 4 && ne.every((n) => Number.isSafeInteger(n) && n > 0);

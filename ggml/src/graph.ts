@@ -2,6 +2,8 @@ import { Backend } from './backend.js';
 import { giveBack, WeightBuffer } from './buffer.js';
 import { GgmlError, ShapeError } from './errors.js';
 import { NativeOwner } from './lifetime.js';
+import type { Context } from './context.js';
+import { assembleHere, type AssembledGraph, type GraphPlan } from './graph-assembler.js';
 import type { Native, Pointer } from './native.js';
 import { Tensor, type TensorStorage } from './tensor.js';
 
@@ -25,6 +27,7 @@ export class Graph extends NativeOwner implements TensorStorage {
   readonly owner = this;
   readonly plain = true;
   readonly readOnly = false;
+  readonly #context: Context;
   readonly #native: Native;
   readonly #memory: GraphMemory;
   readonly #order: Tensor[] = [];
@@ -36,9 +39,11 @@ export class Graph extends NativeOwner implements TensorStorage {
   #graph: Pointer | undefined;
 
   /** Made by Context.graph(). */
-  constructor(native: Native) {
+  constructor(context: Context) {
+    const { native } = context;
     const memory: GraphMemory = { context: undefined, allocator: undefined };
     super('graph', 'graph', () => giveBack(native, () => releaseMemory(native, memory)));
+    this.#context = context;
     this.#native = native;
     this.#memory = memory;
   }
@@ -62,7 +67,7 @@ export class Graph extends NativeOwner implements TensorStorage {
   expand(result: Tensor): Tensor {
     this.assertAlive('expand');
     if (!(result instanceof Tensor)) throw new TypeError(`expand: expected a Tensor, got ${typeof result}`);
-    if (this.#graph !== undefined) throw new GgmlError('expand: this graph is allocated already; build another');
+    if (this.#backend) throw new GgmlError('expand: this graph is allocated already; build another');
     result.assertAlive('expand');
     this.#visit(result);
     this.#roots.push(result);
@@ -91,69 +96,56 @@ export class Graph extends NativeOwner implements TensorStorage {
 
   /** Fixes the graph and gives inputs and results memory on `backend`; inputs become zero. */
   allocate(backend: Backend): this {
-    this.assertAlive('allocate');
-    if (!(backend instanceof Backend)) throw new TypeError('allocate: expected a Backend');
-    backend.assertAlive('allocate');
-    if (this.#graph !== undefined) throw new GgmlError('allocate: this graph is allocated already');
-    if (!this.#roots.length) throw new GgmlError('allocate: this graph is empty; expand() results into it first');
-    for (const tensor of this.#order) this.#check(tensor, backend);
-    this.#build(backend);
-    for (const tensor of this.#order) {
-      if (tensor.isView || tensor.storage) continue;
-      tensor.storage = this;
-      if (tensor.isInput) this.#zero(tensor);
+    const plan = this.#plan('allocate', backend);
+    const { assembler } = this.#native;
+    try {
+      return this.#take(plan, assembler ? assembler.assemble(plan) : assembleHere(plan));
+    } catch (error) {
+      this.#backend = undefined;
+      throw error;
     }
-    this.#backend = backend;
+  }
+
+  /**
+   * allocate() on a worker thread: a large graph takes milliseconds. Until it resolves, everything that the graph is made of is locked. Where our
+   * own library is not compiled it is done in this thread.
+   */
+  async allocateAsync(backend: Backend): Promise<this> {
+    const plan = this.#plan('allocateAsync', backend);
+    const { assembler } = this.#native;
+    for (const owner of this.#owners) owner.users++;
+    try {
+      return this.#take(plan, await (assembler?.assembleAsync(plan) ?? assembleHere(plan)));
+    } catch (error) {
+      this.#backend = undefined;
+      throw error;
+    } finally {
+      for (const owner of this.#owners) owner.users--;
+    }
+  }
+
+  /** What is to be assembled: everything is checked and nothing made. From then on the graph is fixed. */
+  #plan(where: string, backend: Backend): GraphPlan {
+    this.assertAlive(where);
+    if (!(backend instanceof Backend)) throw new TypeError(`${where}: expected a Backend`);
+    backend.assertAlive(where);
+    if (this.#backend) throw new GgmlError(`${where}: this graph is allocated already`);
+    if (!this.#roots.length) throw new GgmlError(`${where}: this graph is empty; expand() results into it first`);
+    for (const tensor of this.#order) checkMemory(tensor, backend);
+    // A tensor of another context lives as long as that.
+    for (const tensor of this.#order) if (tensor.context !== this.#context) void tensor.pointer;
+    this.#owners.clear();
     for (const owner of [this, backend, ...this.#order.flatMap(ownersOf)]) this.#owners.add(owner);
+    this.#backend = backend;
+    return { native: this.#native, backend, order: this.#order };
+  }
+
+  #take({ order }: GraphPlan, { tensors, ...memory }: AssembledGraph): this {
+    if (tensors !== undefined) this.#context.own(tensors);
+    Object.assign(this.#memory, memory);
+    this.#graph = memory.graph;
+    for (const tensor of order) if (!tensor.isView) tensor.storage ??= this;
     return this;
-  }
-
-  /** Everything that ggml would only find out by an abort, or never. */
-  #check(tensor: Tensor, backend: Backend): void {
-    tensor.assertAlive('allocate');
-    const { storage } = tensor.root;
-    storage?.owner.assertAlive('allocate');
-    if (storage && !(storage instanceof WeightBuffer)) {
-      throw new GgmlError(`allocate: ${tensor.describe()} belongs to another graph; build its operations anew`);
-    }
-    if (tensor.op === 'none') {
-      if (!storage && !tensor.isInput) {
-        throw new GgmlError(`allocate: ${tensor.describe()} has no memory; allocate() its context first`);
-      }
-      if (storage && !backend.accepts(storage.bufferType)) {
-        throw new GgmlError(`allocate: ${backend.name} cannot use ${tensor.describe()} in ${storage.bufferType.name}`);
-      }
-      return;
-    }
-    checkInterleaved(tensor);
-    if (!backend.canCompute(tensor)) {
-      const sources = tensor.sources.map((source) => source.describe()).join(', ');
-      throw new GgmlError(`allocate: ${backend.name} cannot compute ${tensor.describe()} from ${sources}`);
-    }
-    backend.kernels?.takeOver(tensor, backend);
-  }
-
-  #build(backend: Backend): void {
-    const { ggml } = this.#native;
-    const memory = this.#memory;
-    // Nodes and leaves are counted apart by ggml; the sum is room enough for either.
-    const capacity = this.#order.length + 1;
-    memory.context = this.#native.initContext(ggml.graph_overhead_custom(capacity, false)) ?? undefined;
-    memory.allocator = ggml.gallocr_new(backend.defaultBufferType.pointer) ?? undefined;
-    const graph = memory.context && ggml.new_graph_custom(memory.context, capacity, false);
-    // One by one, sources first: ggml walks down from a result by recursion, too deep for an unrolled LSTM.
-    if (graph) for (const tensor of this.#order) ggml.build_forward_expand(graph, tensor.pointer);
-    if (!graph || memory.allocator === undefined || !ggml.gallocr_alloc_graph(memory.allocator, graph)) {
-      releaseMemory(this.#native, memory);
-      throw new GgmlError(
-        `allocate: ${backend.name} has not enough memory for the results of this graph; use shorter inputs`,
-      );
-    }
-    this.#graph = graph;
-  }
-
-  #zero(input: Tensor): void {
-    this.#native.ggml.backend_tensor_set(input.pointer, new Uint8Array(input.bytes), 0, input.bytes);
   }
 
   /**
@@ -196,6 +188,23 @@ function releaseMemory({ ggml }: Native, memory: GraphMemory): void {
   if (memory.context !== undefined) ggml.free(memory.context);
   memory.allocator = undefined;
   memory.context = undefined;
+}
+
+/** Everything that ggml would only find out by an abort, or never. */
+function checkMemory(tensor: Tensor, backend: Backend): void {
+  tensor.assertAlive('allocate');
+  const { storage } = tensor.root;
+  storage?.owner.assertAlive('allocate');
+  if (storage && !(storage instanceof WeightBuffer)) {
+    throw new GgmlError(`allocate: ${tensor.describe()} belongs to another graph; build its operations anew`);
+  }
+  if (tensor.op !== 'none') {
+    checkInterleaved(tensor);
+  } else if (!storage && !tensor.isInput) {
+    throw new GgmlError(`allocate: ${tensor.describe()} has no memory; allocate() its context first`);
+  } else if (storage && !backend.accepts(storage.bufferType)) {
+    throw new GgmlError(`allocate: ${backend.name} cannot use ${tensor.describe()} in ${storage.bufferType.name}`);
+  }
 }
 
 /** Interleaved weights are known to mulMat's kernel only, and to no more than three dimensions of it. */

@@ -9,10 +9,6 @@ import { onWorker } from './worker.js';
 const OP_OFFSET = 80n;
 const OP_BYTES = 4 + 64;
 const PARAMETERS = 4;
-/** In a custom operation's parameters: what it hands to its function. */
-const USER_DATA = PARAMETERS + 16;
-/** In there, after ggml's first parameter: whether a thread that is alone may have help. */
-const HELPED = USER_DATA + 4;
 const DATA_OFFSET = 248;
 const ALL_THREADS = -1; // GGML_N_TASKS_MAX
 const PROBE_BYTES = 1 << 12;
@@ -21,6 +17,10 @@ const LET_GO_MS = 20;
 
 /** What a node is made with. */
 type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'cLibrary'>;
+
+/** Those that compute nodes, by their numbers in native/graphs.c from 1. */
+export const KERNEL_NAMES = ['product', 'attention', 'norm', 'rmsNorm'] as const;
+export type KernelName = (typeof KERNEL_NAMES)[number];
 
 /** By `level`, enum instructions of native/kernels.h; attention and norms are for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
@@ -33,27 +33,22 @@ export class Kernels implements WeightLayout {
   readonly instructions: (typeof INSTRUCTIONS)[number];
   readonly #native: GraphFunctions;
   readonly #functions: KernelFunctions;
-  readonly #product: Uint8Array;
-  readonly #attention: Uint8Array;
-  /** By ggml's name. */
-  readonly #norms: ReadonlyMap<string, Uint8Array>;
+  /** How ggml writes each of KERNEL_NAMES down. */
+  readonly operations: Uint8Array;
+  readonly #known = new Map<string, boolean>();
 
   /** `level` is what `supported` answered. */
   constructor(native: GraphFunctions, functions: KernelFunctions, level: number) {
     this.#native = native;
     this.#functions = functions;
     this.instructions = INSTRUCTIONS[level - 1];
-    this.#product = customOperation(native, functions.product);
-    this.#attention = customOperation(native, functions.attention);
-    this.#norms = new Map([
-      ['norm', customOperation(native, functions.norm)],
-      ['rms_norm', customOperation(native, functions.rmsNorm)],
-    ]);
+    this.operations = new Uint8Array(OP_BYTES * KERNEL_NAMES.length);
+    KERNEL_NAMES.forEach((name, i) => this.operations.set(customOperation(native, functions[name]), OP_BYTES * i));
   }
 
   /** Whether a matrix of `rows` rows of `columns` can be interleaved for product(). */
   supports(type: TensorType, columns: number, rows: number): boolean {
-    return this.#functions.product_fits(typeInfo(type, 'supports').id, columns, rows) === 1;
+    return this.#fits('product_fits', typeInfo(type, 'supports').id, columns, rows);
   }
 
   pack(weight: Tensor, bytes: Memory): void {
@@ -90,21 +85,22 @@ export class Kernels implements WeightLayout {
     look();
   }
 
-  /** Gives a node to a kernel of ours if there is one for it; `helped` where the helper is to take a part of it. */
-  takeOver(node: Tensor, { helped }: { helped: boolean }): void {
-    if (node.op === 'mulMat' && node.sources[0].root.storage?.layout) this.#replace(node, this.#product, helped);
-    if (node.op === 'flashAttention' && this.#attends(node)) this.#replace(node, this.#attention, helped);
-    const norm = this.#norms.get(node.op);
-    if (norm && this.#functions.norm_fits(node.ne[0]) === 1) this.#replace(node, norm, false);
+  /** The kernel of ours that computes a node, if there is one for it. */
+  kernelFor(node: Tensor): KernelName | undefined {
+    if (node.op === 'mulMat') return node.sources[0].root.storage?.layout && 'product';
+    if (node.op === 'flashAttention') return this.#attends(node) ? 'attention' : undefined;
+    if (node.op !== 'norm' && node.op !== 'rms_norm') return undefined;
+    if (!this.#fits('norm_fits', node.ne[0])) return undefined;
+    return node.op === 'norm' ? 'norm' : 'rmsNorm';
   }
 
-  /** The operation is handed ggml's first parameter, attention's scale and a norm's epsilon. */
-  #replace(node: Tensor, operation: Uint8Array, helped: boolean): void {
-    const replaced = operationOf(node);
-    const parameter = replaced.slice(PARAMETERS, PARAMETERS + 4);
-    replaced.set(operation);
-    replaced.set(parameter, USER_DATA);
-    replaced[HELPED] = helped ? 1 : 0;
+  /** Whether a kernel is for such sizes: each is asked for once. */
+  #fits(which: 'product_fits' | 'attention_fits' | 'norm_fits', ...sizes: number[]): boolean {
+    const key = `${which} ${sizes.join(' ')}`;
+    const ask = this.#functions[which] as (...sizes: number[]) => number;
+    const fits = this.#known.get(key) ?? ask(...sizes) === 1;
+    this.#known.set(key, fits);
+    return fits;
   }
 
   /** Heads of queries, keys and values side by side, keys and values in f16. */
@@ -114,7 +110,7 @@ export class Kernels implements WeightLayout {
     const neighbours = together && [k, v].every(({ nb }) => nb[2] === 2 * E);
     const plain = neighbours && [k, v].every(({ type, ne }) => type === 'f16' && ne[0] === E && ne[2] === H);
     const masked = (mask as Tensor | undefined) === undefined || (mask.ne[2] === 1 && mask.isContiguous);
-    return plain && masked && this.#functions.attention_fits(E, T, k.ne[1]) === 1;
+    return plain && masked && this.#fits('attention_fits', E, T, k.ne[1]);
   }
 }
 

@@ -61,30 +61,14 @@ export type NativeFunction<S extends Signature> = ((...args: Arguments<S>) => Re
 const unary = ['ptr', 'ptr', 'ptr'] as const;
 const binary = ['ptr', 'ptr', 'ptr', 'ptr'] as const;
 
-/** libggml-base: C name without the `ggml_` prefix, result, parameters. */
-export const BASE = {
-  version: ['str'],
-  log_set: ['void', 'ptr', 'ptr'],
-  type_name: ['str', 'int'],
-  type_size: ['size', 'int'],
-  blck_size: ['int64', 'int'],
-  get_type_traits: ['ptr', 'int'],
-  tensor_overhead: ['size'],
-  graph_overhead_custom: ['size', 'size', 'bool'],
-  free: ['void', 'ptr'],
-  get_no_alloc: ['bool', 'ptr'],
-  set_no_alloc: ['void', 'ptr', 'bool'],
-  new_tensor: ['ptr', 'ptr', 'int', 'int', 'ne'],
-  set_name: ['ptr', 'ptr', 'str'],
-  set_input: ['void', 'ptr'],
-  set_output: ['void', 'ptr'],
-
+/** Of libggml-base, those that make a tensor in the context that they are given first. */
+export const MAKERS = {
+  new_tensor_4d: ['ptr', 'ptr', 'int', 'int64', 'int64', 'int64', 'int64'],
   add: binary,
   sub: binary,
   mul: binary,
   div: binary,
   mul_mat: binary,
-  custom_4d: ['ptr', 'ptr', 'int', 'int64', 'int64', 'int64', 'int64', 'memory', 'int', 'ptr', 'int', 'ptr'],
   scale_bias: ['ptr', 'ptr', 'ptr', 'float', 'float'],
   clamp: ['ptr', 'ptr', 'ptr', 'float', 'float'],
   repeat_4d: ['ptr', 'ptr', 'ptr', 'int64', 'int64', 'int64', 'int64'],
@@ -145,6 +129,27 @@ export const BASE = {
   conv_transpose_1d: ['ptr', 'ptr', 'ptr', 'ptr', 'int', 'int', 'int'],
   conv_2d_dw_direct: ['ptr', 'ptr', 'ptr', 'ptr', 'int', 'int', 'int', 'int', 'int', 'int'],
   ssm_conv: binary,
+} as const satisfies Record<string, readonly ['ptr', 'ptr', ...(keyof ArgumentTypes)[]]>;
+
+/** libggml-base: C name without the `ggml_` prefix, result, parameters. */
+export const BASE = {
+  ...MAKERS,
+  version: ['str'],
+  log_set: ['void', 'ptr', 'ptr'],
+  type_name: ['str', 'int'],
+  type_size: ['size', 'int'],
+  blck_size: ['int64', 'int'],
+  get_type_traits: ['ptr', 'int'],
+  tensor_overhead: ['size'],
+  graph_overhead_custom: ['size', 'size', 'bool'],
+  free: ['void', 'ptr'],
+  get_no_alloc: ['bool', 'ptr'],
+  set_no_alloc: ['void', 'ptr', 'bool'],
+  new_tensor: ['ptr', 'ptr', 'int', 'int', 'ne'],
+  set_name: ['ptr', 'ptr', 'str'],
+  set_input: ['void', 'ptr'],
+  set_output: ['void', 'ptr'],
+  custom_4d: ['ptr', 'ptr', 'int', 'int64', 'int64', 'int64', 'int64', 'memory', 'int', 'ptr', 'int', 'ptr'],
 
   new_graph_custom: ['ptr', 'ptr', 'size', 'bool'],
   build_forward_expand: ['void', 'ptr', 'ptr'],
@@ -201,6 +206,7 @@ export const KERNELS = {
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
   attention_fits: ['int', 'int64', 'int64', 'int64'],
   norm_fits: ['int', 'int64'],
+  assemble: ['int', 'memory', 'memory', 'memory', 'memory'],
   helper_wanted: ['int'],
   helper_started: ['void'],
   helper_visits: ['int'],

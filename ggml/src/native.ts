@@ -1,5 +1,6 @@
 import koffi, { type LibraryHandle } from 'koffi';
 import { GgmlError } from './errors.js';
+import { GraphAssembler } from './graph-assembler.js';
 import { Kernels } from './kernels.js';
 import {
   BASE,
@@ -32,6 +33,8 @@ export interface Native {
   readonly cLibrary: CLibrary | undefined;
   /** Our own kernels; undefined where they are not compiled or the processor lacks their instructions. */
   readonly kernels: Kernels | undefined;
+  /** Of the same library; undefined where it is not compiled. */
+  readonly assembler: GraphAssembler | undefined;
   /** Who is told of every synchronous call, see OpenOptions. */
   readonly onCall: CallWatcher | undefined;
 }
@@ -77,7 +80,7 @@ export function loadNative(libraries: GgmlLibraries, onCall?: CallWatcher): Nati
         'install the version of @node-llama-cpp that this package names',
     );
   }
-  return { ...native, kernels: openKernels(native) };
+  return { ...native, ...openKernels(native) };
 }
 
 function open(file: string): LibraryHandle {
@@ -90,15 +93,16 @@ function open(file: string): LibraryHandle {
 }
 
 /** Where there are none, ggml's own do the same, more slowly. */
-function openKernels(native: Omit<Native, 'kernels'>): Kernels | undefined {
+function openKernels(native: Omit<Native, 'kernels' | 'assembler'>): Pick<Native, 'kernels' | 'assembler'> {
   const { file, mostLevel } = findKernels();
-  if (file === undefined) return undefined;
+  if (file === undefined) return { kernels: undefined, assembler: undefined };
   const library = open(file);
   const absent: string[] = [];
   const functions = bind(library, 'sled_kernels_', KERNELS, { absent, onCall: native.onCall });
   if (absent.length) throw new GgmlError(`openGgml: ${file} is of another version, without ${absent.join(', ')}`);
+  const assembler = new GraphAssembler(functions.assemble, native.symbol);
   const level = functions.supported(mostLevel);
-  if (level === 0) return undefined;
+  if (level === 0) return { kernels: undefined, assembler };
   const address = (name: string) => library.symbol(`sled_kernels_${name}`) as Pointer;
   const addresses = {
     product: address('product'),
@@ -107,7 +111,7 @@ function openKernels(native: Omit<Native, 'kernels'>): Kernels | undefined {
     rmsNorm: address('rms_norm'),
     help: address('help'),
   };
-  return new Kernels(native, { ...functions, ...addresses }, level);
+  return { kernels: new Kernels(native, { ...functions, ...addresses }, level), assembler };
 }
 
 interface Binding {

@@ -4,7 +4,8 @@ import { GgmlError, ShapeError } from './errors.js';
 import type { NativeOwner } from './lifetime.js';
 import type { Memory, Pointer } from './native.js';
 import { encodeFor, encodeForAsync, decodeFrom, type TensorData, type TensorValues } from './tensor-data.js';
-import { TENSOR_TYPES, type TensorType } from './tensor-type.js';
+import type { Recipe } from './recipe.js';
+import { rowBytes, TENSOR_TYPES, type TensorType } from './tensor-type.js';
 import { onWorker } from './worker.js';
 
 /** Four dimensions in ggml's order: `ne[0]` is the one whose elements are neighbours in memory. */
@@ -33,8 +34,21 @@ export interface WeightLayout {
 /** Offset of `ne` in struct ggml_tensor; `nb` follows. openGgml verifies it on a probe. */
 export const NE_OFFSET = 16;
 
+/** What a tensor is before ggml has made it. */
+export interface TensorShape {
+  readonly type: TensorType;
+  readonly ne: Dimensions;
+  /** Strides in bytes; without gaps where they are left out. */
+  readonly nb?: Dimensions;
+  /** The tensor into whose memory it looks. */
+  readonly viewOf?: Tensor;
+  /** Byte offset in that one's root. */
+  readonly offset?: number;
+}
+
 /**
- * A tensor of a context: a weight, an input, or the result of an operation.
+ * A tensor of a context: a weight, an input, or the result of an operation. ggml makes it when it is given memory, not before: until then
+ * it is a description.
  * Data crosses as typed arrays whose fastest index is `ne[0]`: a row-major array of shape [..., ne[1], ne[0]].
  */
 export class Tensor {
@@ -52,24 +66,42 @@ export class Tensor {
   indexLimit = Infinity;
   /** Largest row number written so far. */
   indexMaximum = 0;
+  readonly type: TensorType;
+  /** Byte offset in `root`. */
+  readonly offset: number;
+  /** Where its bytes are, once known; ggml is asked else. */
+  address: Pointer | undefined;
+  #pointer: Pointer | undefined;
   /** Of a root in this process's memory. Whoever touches them has made sure that their owner is alive. */
   #memory: Uint8Array | undefined;
 
   /** Made by Context and the operations only. */
   constructor(
     readonly context: Context,
-    readonly pointer: Pointer,
-    readonly type: TensorType,
+    readonly recipe: Recipe,
     readonly op: string,
     readonly sources: readonly Tensor[],
-    viewOf?: Tensor,
-    /** Byte offset in `root`. */
-    readonly offset = 0,
+    { type, ne, nb = stridesOf(type, ne), viewOf, offset = 0 }: TensorShape,
   ) {
     this.root = viewOf?.root ?? this;
-    const numbers = koffi.decode(pointer, NE_OFFSET, 'int64_t', 8) as BigInt64Array;
-    this.ne = [Number(numbers[0]), Number(numbers[1]), Number(numbers[2]), Number(numbers[3])];
-    this.nb = [Number(numbers[4]), Number(numbers[5]), Number(numbers[6]), Number(numbers[7])];
+    this.type = type;
+    this.ne = ne;
+    this.nb = nb;
+    this.offset = offset;
+  }
+
+  /** ggml's tensor, which is made when it is first asked for. */
+  get pointer(): Pointer {
+    return (this.#pointer ??= this.context.makeNow(this));
+  }
+
+  get isMade(): boolean {
+    return this.#pointer !== undefined;
+  }
+
+  /** Takes the tensor that ggml made of its recipe. */
+  made(pointer: Pointer): void {
+    this.#pointer = pointer;
   }
 
   get elements(): number {
@@ -116,7 +148,7 @@ export class Tensor {
       throw new GgmlError(`output: ${this.describe()} belongs to an allocated graph; mark outputs before allocate()`);
     }
     root.isOutput = true;
-    this.context.native.ggml.set_output(root.pointer);
+    if (root.isMade) this.context.native.ggml.set_output(root.pointer);
     return this;
   }
 
@@ -134,7 +166,8 @@ export class Tensor {
   }
 
   #bytesInProcess(): Uint8Array {
-    this.#memory ??= new Uint8Array(koffi.view(this.context.native.ggml.get_data(this.pointer) as Pointer, this.bytes));
+    this.address ??= this.context.native.ggml.get_data(this.pointer) as Pointer;
+    this.#memory ??= new Uint8Array(koffi.view(this.address, this.bytes));
     return this.#memory;
   }
 
@@ -242,6 +275,12 @@ export class Tensor {
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Of elements without gaps. */
+function stridesOf(type: TensorType, [n0, n1, n2]: Dimensions): Dimensions {
+  const row = rowBytes(type, n0);
+  return [TENSOR_TYPES[type].blockBytes, row, row * n1, row * n1 * n2];
+}
 
 /** True when dimensions above `first` follow without gaps (ggml_is_contiguous_0, _1, _2). */
 export function contiguousFrom(tensor: Tensor, first: number): boolean {

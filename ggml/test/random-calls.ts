@@ -52,7 +52,11 @@ function attempt<T>(what: string, call: () => T): T | undefined {
     summary.refused++;
     const message = error instanceof Error ? error.message : String(error);
     const known = /^[\w" ./:]+: (expected|this|no |got|the |a )|: |use a/.test(message);
-    if (!(error instanceof Error) || !known || /Cannot read|is not a function|not iterable/.test(message)) {
+    if (
+      !(error instanceof Error) ||
+      !known ||
+      /Cannot read|is not a function|not iterable|something else/.test(message)
+    ) {
       if (summary.unclear.length < 20) summary.unclear.push(`${what}: ${message}`);
     }
     return undefined;
@@ -208,6 +212,8 @@ function round(seed: number): void {
       fit ?? Array.from({ length: (ARITY[name] ?? 1) + (EXTRA[name]?.length ?? 0) }, (_, p) => argument(name, p, pool));
     const text = `${name}(${args.map((arg) => (arg instanceof Tensor ? arg.describe() : String(typeof arg === 'object' ? JSON.stringify(arg, (_, v) => (v instanceof Tensor ? v.describe() : v)) : String(arg)))).join(', ')})`; // prettier-ignore
     const result = attempt(text, () => (context.ops[name] as (...all: unknown[]) => Tensor)(...args));
+    // Else it is made with the graph, if it comes to be in one.
+    if (result instanceof Tensor && chance(0.5)) attempt(`making ${text}`, () => result.pointer);
     const seen = result instanceof Tensor ? summary.acceptedOperations : summary.refusedOperations;
     if (!seen.includes(name)) seen.push(name);
     if (result instanceof Tensor && result.elements < 10 * MAX_ELEMENTS) {

@@ -5,9 +5,9 @@ const MOST = 6;
 export class KeptGraphs<G extends { free(): void }> {
   private readonly graphs = new Map<string, G>();
 
-  /** The graph of that name, built if it is not there; from now on the last that will be given up. */
-  of(name: string, build: () => G): G {
-    const graph = this.graphs.get(name) ?? build();
+  /** The graph of that name, built if it is not there; from now on the last that will be given up. One call at a time. */
+  async of(name: string, build: () => Promise<G>): Promise<G> {
+    const graph = this.graphs.get(name) ?? (await build());
     this.graphs.delete(name);
     this.graphs.set(name, graph);
     if (this.graphs.size > MOST) {

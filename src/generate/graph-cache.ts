@@ -50,14 +50,14 @@ export class GraphCache {
   }
 
   /** A step over `rows` slots from `slot`, `streams` frames, shared out where there are workers for its rows. */
-  step(sizes: StepSizes): Step {
+  async step(sizes: StepSizes): Promise<Step> {
     const { workers } = this.parts;
     const shares = Math.min(workers.all.length, Math.ceil(sizes.rows / this.#rowsAtOnce));
     if (shares > 1) return this.#split(sizes, shares);
     return new WholeStep((noise) => this.#whole(sizes, noise));
   }
 
-  #whole({ slot, rows, streams, length, watched }: StepSizes, { given, ahead }: NoiseShape): StepGraph {
+  #whole({ slot, rows, streams, length, watched }: StepSizes, { given, ahead }: NoiseShape): Promise<StepGraph> {
     const window = this.#window(slot, length);
     const key = `step ${slot} ${rows} ${streams} ${window.length} ${watched} ${given} ${ahead}`;
     return this.#get(key, () => new StepGraph(this.parts, window, { rows, streams, watched, given, ahead }));
@@ -70,7 +70,7 @@ export class GraphCache {
     );
   }
 
-  #split({ slot, rows, streams, length, watched }: StepSizes, shares: number): Step {
+  async #split({ slot, rows, streams, length, watched }: StepSizes, shares: number): Promise<Step> {
     const { parts } = this;
     const { workers } = parts;
     const trunks = workers.all.slice(0, shares).map((worker, i) => {
@@ -80,12 +80,13 @@ export class GraphCache {
       const key = `trunk ${i} ${slot + from} ${shape.rows} ${window.length} ${watched}`;
       return this.#get(key, () => new TrunkGraph(parts, window, shape, worker));
     });
-    const head = this.#get(`head ${streams}`, () => new HeadGraph(parts, streams));
-    return new SplitStep({ workers, trunks, head, noise: this.#noise() });
+    const heads = this.#get(`head ${streams}`, () => new HeadGraph(parts, streams));
+    const [head, ...all] = await Promise.all([heads, ...trunks]);
+    return new SplitStep({ workers, trunks: all, head, noise: this.#noise() });
   }
 
   /** A prefill of `count` positions of a slot whose last is number `length` - 1. */
-  prefill({ slot, count, length }: { slot: number; count: number; length: number }): PrefillGraph {
+  prefill({ slot, count, length }: { slot: number; count: number; length: number }): Promise<PrefillGraph> {
     const window = this.#window(slot, length);
     const capacity = count <= PREFILL_STEP ? bucket(count, SHORTEST_PREFILL) : roundedUp(count, PREFILL_STEP);
     const key = `prefill ${slot} ${capacity} ${window.length}`;
@@ -96,8 +97,8 @@ export class GraphCache {
     return { cache: this.cache, slot, length: Math.min(bucket(length, SHORTEST_WINDOW), this.cache.positions) };
   }
 
-  #get<G extends BuiltGraph>(key: string, build: () => G): G {
-    const graph = (this.#graphs.get(key) as G | undefined) ?? build();
+  async #get<G extends BuiltGraph>(key: string, build: () => G): Promise<G> {
+    const graph = (this.#graphs.get(key) ?? (await build().allocate())) as G;
     this.#graphs.delete(key);
     this.#graphs.set(key, graph);
     if (this.#graphs.size > GRAPHS_KEPT) {

@@ -63,24 +63,35 @@ export interface GraphParts {
   config: SledConfig;
 }
 
-/** A built and allocated graph: computed as often as wanted, freed with its context. */
+/** A graph: allocated once, computed as often as wanted, freed with its context. */
 abstract class BuiltGraph {
   protected readonly context: Context;
   protected readonly graph: Graph;
 
-  constructor(protected readonly parts: GraphParts) {
+  constructor(
+    protected readonly parts: GraphParts,
+    private readonly worker: Backend,
+  ) {
     this.context = parts.ggml.context();
     this.graph = this.context.graph();
   }
 
+  /** Has it made and given memory, beside other work. Once, before it is computed. */
+  async allocate(): Promise<this> {
+    try {
+      await this.graph.allocateAsync(this.worker);
+      return this;
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+  }
+
   protected builder(): SledGraph {
-    const { weights, config, workers } = this.parts;
-    const { ops } = this.context;
-    return new SledGraph(
-      { ops, expand: (tensor) => this.graph.expand(tensor), canCompute: (tensor) => workers.main.canCompute(tensor) },
-      weights,
-      config,
-    );
+    const { parts, worker, context, graph } = this;
+    const canCompute = (tensor: Tensor) => worker.canCompute(tensor);
+    const tools = { ops: context.ops, expand: (tensor: Tensor) => graph.expand(tensor), canCompute };
+    return new SledGraph(tools, parts.weights, parts.config);
   }
 
   free(): void {
@@ -150,7 +161,7 @@ export class StepGraph extends BuiltGraph {
     window: CacheWindow,
     { rows, streams, watched, given, ahead }: StepShape & NoiseShape,
   ) {
-    super(parts);
+    super(parts, parts.workers.main);
     const { context, graph } = this;
     const { getRows } = context.ops;
     const sled = this.builder();
@@ -167,7 +178,6 @@ export class StepGraph extends BuiltGraph {
     const modulations = this.#given?.tensors ?? sled.modulations(this.#noise!);
     this.#latents = graph.expand(sled.energyHead(modulations, guided).output());
     if (ahead > 0) this.#ahead = new NoiseAhead(context, graph, sled, parts.config, ahead);
-    graph.allocate(parts.workers.main);
   }
 
   async compute(rows: readonly (PositionInput | undefined)[], frames: readonly FrameInput[]): Promise<Frame[]> {
@@ -195,13 +205,12 @@ export class TrunkGraph extends BuiltGraph {
   readonly rows: number;
 
   constructor(parts: GraphParts, window: CacheWindow, shape: Omit<StepShape, 'streams'>, worker: Backend) {
-    super(parts);
+    super(parts, worker);
     const { context, graph } = this;
     const { config } = parts;
     this.rows = shape.rows;
     this.#trunk = new WatchedTrunk({ context, graph, sled: this.builder(), config, window, ...shape });
     graph.expand(this.#trunk.z.output());
-    graph.allocate(worker);
   }
 
   /** z [C] of each row, and the alignment heads' scores of each where they are watched. */
@@ -218,9 +227,8 @@ export class NoiseGraph extends BuiltGraph {
   readonly #ahead: NoiseAhead;
 
   constructor(parts: GraphParts, frames: number, worker: Backend) {
-    super(parts);
+    super(parts, worker);
     this.#ahead = new NoiseAhead(this.context, this.graph, this.builder(), parts.config, frames);
-    this.graph.allocate(worker);
   }
 
   async compute(noise: readonly Float32Array[]): Promise<Modulations[]> {
@@ -240,7 +248,7 @@ export class HeadGraph extends BuiltGraph {
   readonly #endScores: Tensor;
 
   constructor(parts: GraphParts, streams: number) {
-    super(parts);
+    super(parts, parts.workers.main);
     const { context, graph } = this;
     const { width: C } = parts.config;
     const sled = this.builder();
@@ -251,7 +259,6 @@ export class HeadGraph extends BuiltGraph {
     const guided = sled.guide(this.#conditional, this.#unconditional, this.#guidance);
     this.#endScores = graph.expand(sled.endScore(this.#conditional).output());
     this.#latents = graph.expand(sled.energyHead(this.#modulations.tensors, guided).output());
-    graph.allocate(parts.workers.main);
   }
 
   /** Results by row; modulations by stream. */
@@ -282,10 +289,9 @@ export class PrefillGraph extends BuiltGraph {
     /** T */
     readonly capacity: number,
   ) {
-    super(parts);
+    super(parts, parts.workers.main);
     this.#feed = new TrunkFeed(this.context, parts.config, window, 1, capacity);
     this.builder().prefill(this.#feed.inputs, window);
-    this.graph.allocate(parts.workers.main);
   }
 
   async compute(entries: readonly PositionInput[]): Promise<void> {

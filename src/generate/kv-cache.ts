@@ -112,7 +112,7 @@ export class KvCache {
     other.keys.forEach((keys, i) => graph.expand(ops.cpy(...pair(keys, this.keys[i], ops))));
     other.values.forEach((values, i) => graph.expand(ops.cpy(...pair(values, this.values[i], ops))));
     try {
-      await graph.allocate(this.backend).compute();
+      await (await graph.allocateAsync(this.backend)).compute();
     } finally {
       graph.free();
       context.free();

@@ -194,7 +194,8 @@ export class Session {
     const entries = contents.map((content, i) => ({ content, position: cached + i, slot }));
     this.prefills++;
     this.prefilledPositions += contents.length;
-    await this.#graphs.prefill({ slot, count: entries.length, length: row.cached }).compute(entries);
+    const graph = await this.#graphs.prefill({ slot, count: entries.length, length: row.cached });
+    await graph.compute(entries);
   }
 
   /** One graph: the last pending position of each row, and a frame for each stream. */
@@ -210,7 +211,7 @@ export class Session {
     const length = Math.max(...rows.map(({ cached }) => cached));
     const watched = streams.some(({ options }) => options.watched) && this.config.alignmentHeads.length > 0;
     this.steps++;
-    const step = this.#graphs.step({ slot: first, rows: count, streams: streams.length, length, watched });
+    const step = await this.#graphs.step({ slot: first, rows: count, streams: streams.length, length, watched });
     const frames = streams.map((stream) => this.#frameInput(stream, first));
     const drawn = await step.compute(inputs, frames);
     drawn.forEach(({ ahead = [] }, i) => streams[i].modulations.push(...ahead));

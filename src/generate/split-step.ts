@@ -21,7 +21,7 @@ type Rows = readonly (PositionInput | undefined)[];
  */
 export class NoiseBeside {
   /** The graph for a number of frames. */
-  constructor(private readonly graphOf: (frames: number) => NoiseGraph) {}
+  constructor(private readonly graphOf: (frames: number) => Promise<NoiseGraph>) {}
 
   /** Of this step's frames: those that are known, and, of streams that have just joined, those that are not. */
   async now(frames: readonly FrameInput[]): Promise<Modulations[]> {
@@ -36,18 +36,18 @@ export class NoiseBeside {
   }
 
   async #compute(noise: readonly Float32Array[]): Promise<Modulations[]> {
-    return noise.length > 0 ? this.graphOf(noise.length).compute(noise) : [];
+    return noise.length > 0 ? (await this.graphOf(noise.length)).compute(noise) : [];
   }
 }
 
 /** A step in one graph. */
 export class WholeStep implements Step {
-  constructor(private readonly graphOf: (noise: NoiseShape) => StepGraph) {}
+  constructor(private readonly graphOf: (noise: NoiseShape) => Promise<StepGraph>) {}
 
-  compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
+  async compute(rows: Rows, frames: readonly FrameInput[]): Promise<Frame[]> {
     const given = frames.every(({ modulations }) => modulations !== undefined);
     const ahead = frames.reduce((count, { ahead }) => count + ahead.length, 0);
-    return this.graphOf({ given, ahead }).compute(rows, frames);
+    return (await this.graphOf({ given, ahead })).compute(rows, frames);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   expectType,
   expectUnitStride,
 } from './checks.js';
+import { TENSOR_TYPES } from '../tensor-type.js';
 import { mulMat } from './matrix.js';
 import { permute, reshape, view } from './shape.js';
 
@@ -51,16 +52,9 @@ export function im2col(
   expectUnitStride(op, 'x', x);
   expectShape(x.ne[1] === kernel.ne[1] && x.ne[3] === 1, op, 'kernel [K, Ci, ..] and x [T, Ci, B]', kernel, x);
   const length = outputLength(op, x.ne[0], kernel.ne[0], options);
-  checkDimensions(op, type, [kernel.ne[0] * kernel.ne[1], length, x.ne[2]]);
-  return context.make(
-    op,
-    [kernel, x],
-    type,
-    (c) =>
-    context.native.ggml.im2col(
-      c, kernel.pointer, x.pointer, stride, 0, padding, 0, dilation, 0, false, type === 'f32' ? 0 : 1,
-    ), // prettier-ignore
-  );
+  const ne = checkDimensions(op, type, [kernel.ne[0] * kernel.ne[1], length, x.ne[2]]);
+  const args = [kernel, x, stride, 0, padding, 0, dilation, 0, false, TENSOR_TYPES[type].id] as const;
+  return context.make(op, [kernel, x], { type, ne }, 'im2col', ...args);
 }
 
 /** Convolution over time, time fastest: kernel f32 or f16 [K, Ci, Co], x f32 [T, Ci, B] -> [T', Co, B]. */
@@ -87,7 +81,8 @@ export function ssmConv(context: Context, kernel: Tensor, x: Tensor): Tensor {
   expectShape(fits && x.ne[0] >= kernel.ne[0], op, 'kernel [K, C] and x [K - 1 + T, C, B]', kernel, x);
   expectPacked(op, 'kernel', kernel);
   expectPacked(op, 'x', x);
-  return context.make(op, [x, kernel], 'f32', (c) => context.native.ggml.ssm_conv(c, x.pointer, kernel.pointer));
+  const ne = checkDimensions(op, 'f32', [kernel.ne[1], x.ne[0] - kernel.ne[0] + 1, x.ne[2]]);
+  return context.make(op, [x, kernel], { type: 'f32', ne }, 'ssm_conv', x, kernel);
 }
 
 /** Transposed convolution, time fastest: kernel f32 or f16 [K, Co, Ci], x f32 [T, Ci] -> f32 [(T - 1) * stride + K, Co]. */
@@ -101,9 +96,8 @@ export function convTranspose1d(context: Context, kernel: Tensor, x: Tensor, str
   expectShape(fits, op, 'kernel [K, Co, Ci] and x [T, Ci]', kernel, x);
   expectUnitStride(op, 'kernel', kernel);
   expectUnitStride(op, 'x', x);
-  checkDimensions(op, 'f32', [(x.ne[0] - 1) * stride + kernel.ne[0], kernel.ne[1]]);
-  const call = (c: bigint) => context.native.ggml.conv_transpose_1d(c, kernel.pointer, x.pointer, stride, 0, 1);
-  return context.make(op, [kernel, x], 'f32', call);
+  const ne = checkDimensions(op, 'f32', [(x.ne[0] - 1) * stride + kernel.ne[0], kernel.ne[1]]);
+  return context.make(op, [kernel, x], { type: 'f32', ne }, 'conv_transpose_1d', kernel, x, stride, 0, 1);
 }
 
 /** Overlap-add of columns, the second half of a transposed convolution: [K * Co, T] (K fastest) -> [(T - 1) * stride + K, Co]. */
@@ -118,9 +112,9 @@ export function col2im1d(context: Context, columns: Tensor, options: { stride: n
   expectInteger(op, 'channels', channels, 1);
   const [height, length, n2, n3] = columns.ne;
   expectShape(height % channels === 0 && n2 === 1 && n3 === 1, op, `columns [K * ${channels}, T]`, columns);
-  checkDimensions(op, columns.type, [(length - 1) * stride + height / channels, channels]);
-  const call = (c: bigint) => context.native.ggml.col2im_1d(c, columns.pointer, stride, channels, 0);
-  return context.make(op, [columns], columns.type, call);
+  const { type } = columns;
+  const ne = checkDimensions(op, type, [(length - 1) * stride + height / channels, channels]);
+  return context.make(op, [columns], { type, ne }, 'col2im_1d', columns, stride, channels, 0);
 }
 
 /**
@@ -165,12 +159,14 @@ export function convDepthwise(
   const fits = x.ne[0] === channels && n2 === 1 && k2 === 1 && k3 === 1 && channels > 1 && width > 1;
   expectShape(fits, op, 'kernel [C, K] and x [C, T, 1, B] with C and K of at least 2', kernel, x);
   const { stride = 1, dilation = 1 } = options;
-  outputLength(op, length, width, { stride, dilation });
+  const outputs = outputLength(op, length, width, { stride, dilation });
   // ggml's kernel takes images [W, H, C, B] that lie in memory with channels fastest: time is the width.
   const image = permute(context, x, 2, 0, 1, 3);
   const filter = permute(context, reshape(context, kernel, channels, 1, width, 1), 3, 2, 0, 1);
-  const call = (c: bigint) =>
-    context.native.ggml.conv_2d_dw_direct(c, filter.pointer, image.pointer, stride, 1, 0, 0, dilation, 1);
-  const result = context.make(op, [filter, image], 'f32', call);
+  const ne = checkDimensions(op, 'f32', [outputs, 1, channels, x.ne[3]]);
+  const pixel = 4 * channels;
+  const nb = [pixel, pixel * outputs, 4, pixel * outputs] as const; // channels fastest there too
+  const args = [filter, image, stride, 1, 0, 0, dilation, 1] as const;
+  const result = context.make(op, [filter, image], { type: 'f32', ne, nb }, 'conv_2d_dw_direct', ...args);
   return permute(context, result, 1, 2, 0, 3);
 }

@@ -1,5 +1,6 @@
 import type { Context } from '../context.js';
 import type { Tensor } from '../tensor.js';
+import { floats, inPlace, like } from './results.js';
 import { makeCont } from './shape.js';
 import {
   expectContiguous,
@@ -26,7 +27,7 @@ function binary(context: Context, op: BinaryName, a: Tensor, b: Tensor): Tensor 
   expectType(op, 'b', b, [a.type, 'f32']);
   expectShape(repeatsInto(b, a), op, 'b to tile a in every dimension', a, b);
   expectUnitStride(op, 'a', a);
-  return context.make(op, [a, b], a.type, (c) => context.native.ggml[op](c, a.pointer, b.pointer));
+  return context.make(op, [a, b], like(a), op, a, b);
 }
 
 function unary(context: Context, op: UnaryName, a: Tensor, call: UnaryName | 'gelu_erf' = op): Tensor {
@@ -34,7 +35,7 @@ function unary(context: Context, op: UnaryName, a: Tensor, call: UnaryName | 'ge
   expectType(op, 'a', a, ['f32', 'f16']);
   expectUnitStride(op, 'a', a);
   expectContiguous(op, 'a', a, 1);
-  return context.make(op, [a], a.type, (c) => context.native.ggml[call](c, a.pointer));
+  return context.make(op, [a], like(a), call, a);
 }
 
 function gated(context: Context, op: 'swiglu_split' | 'geglu_split', gate: Tensor, up: Tensor): Tensor {
@@ -46,7 +47,7 @@ function gated(context: Context, op: 'swiglu_split' | 'geglu_split', gate: Tenso
     expectUnitStride(op, name, tensor);
     expectContiguous(op, name, tensor, 1);
   }
-  return context.make(op, [gate, up], gate.type, (c) => context.native.ggml[op](c, gate.pointer, up.pointer));
+  return context.make(op, [gate, up], like(gate), op, gate, up);
 }
 
 /** a + b; b is repeated over a where a dimension of a is a multiple of b's. */
@@ -105,7 +106,7 @@ export function scale(context: Context, a: Tensor, factor: number, bias = 0): Te
   expectPacked('scale', 'a', a);
   expectNumber('scale', 'factor', factor);
   expectNumber('scale', 'bias', bias);
-  return context.make('scale', [a], a.type, (c) => context.native.ggml.scale_bias(c, a.pointer, factor, bias));
+  return context.make('scale', [a], like(a), 'scale_bias', a, factor, bias);
 }
 
 /** a limited to [minimum, maximum]. ggml clamps in place; here a copy is clamped, so `a` keeps its values. */
@@ -115,13 +116,7 @@ export function clamp(context: Context, a: Tensor, minimum: number, maximum: num
   expectNumber('clamp', 'minimum', minimum);
   expectNumber('clamp', 'maximum', maximum, minimum);
   const copy = makeCont(context, a);
-  return context.make(
-    'clamp',
-    [copy],
-    a.type,
-    (c) => context.native.ggml.clamp(c, copy.pointer, minimum, maximum),
-    copy,
-  );
+  return context.make('clamp', [copy], inPlace(copy), 'clamp', copy, minimum, maximum);
 }
 
 /** a tiled to the dimensions `ne`, each a multiple of a's. */
@@ -131,8 +126,7 @@ export function repeat(context: Context, a: Tensor, ne: readonly number[]): Tens
   const target = checkDimensions('repeat', a.type, ne);
   expectShape(repeatsInto(a, { ne: target }), 'repeat', `a to tile [${target.join(', ')}]`, a);
   expectUnitStride('repeat', 'a', a);
-  const [n0, n1, n2, n3] = target;
-  return context.make('repeat', [a], a.type, (c) => context.native.ggml.repeat_4d(c, a.pointer, n0, n1, n2, n3));
+  return context.make('repeat', [a], { type: a.type, ne: target }, 'repeat_4d', a, ...target);
 }
 
 /** a / sqrt(mean(a^2) + epsilon) over each row, without weight. */
@@ -146,7 +140,7 @@ function normalise(context: Context, op: 'norm' | 'rms_norm', a: Tensor, epsilon
   expectType(op, 'a', a, ['f32']);
   expectUnitStride(op, 'a', a);
   expectNumber(op, 'epsilon', epsilon, 0);
-  return context.make(op, [a], 'f32', (c) => context.native.ggml[op](c, a.pointer, epsilon));
+  return context.make(op, [a], floats(a), op, a, epsilon);
 }
 
 /** Sum of each row: [n0, n1, n2, n3] -> [1, n1, n2, n3]. */
@@ -158,5 +152,6 @@ function reduceRows(context: Context, op: 'sum_rows' | 'mean', a: Tensor): Tenso
   expectTensors(context, op, { a });
   expectType(op, 'a', a, ['f32']);
   expectUnitStride(op, 'a', a);
-  return context.make(op, [a], 'f32', (c) => context.native.ggml[op](c, a.pointer));
+  const [, ...rows] = a.ne;
+  return context.make(op, [a], { type: 'f32', ne: [1, ...rows] }, op, a);
 }

@@ -2,6 +2,7 @@ import { checkDimensions, type Context } from '../context.js';
 import { GgmlError, ShapeError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { isQuantized, type TensorType } from '../tensor-type.js';
+import { floats, inPlace, like } from './results.js';
 import {
   expectPacked,
   expectInteger,
@@ -31,8 +32,8 @@ export function mulMat(context: Context, w: Tensor, x: Tensor): Tensor {
   expectUnitStride(op, 'w', w);
   expectUnitStride(op, 'x', x);
   expectShape(w.nb[0] <= w.nb[1], op, 'w not transposed (take cont() of it)', w);
-  checkDimensions(op, 'f32', [w.ne[1], x.ne[1], x.ne[2], x.ne[3]]);
-  return context.make('mulMat', [w, x], 'f32', (c) => context.native.ggml.mul_mat(c, w.pointer, x.pointer));
+  const ne = checkDimensions(op, 'f32', [w.ne[1], x.ne[1], x.ne[2], x.ne[3]]);
+  return context.make('mulMat', [w, x], { type: 'f32', ne }, 'mul_mat', w, x);
 }
 
 /** Rows of table by number: table [C, R], rows i32 [N] -> f32 [C, N]. The numbers are checked when they are set. */
@@ -44,10 +45,10 @@ export function getRows(context: Context, table: Tensor, rows: Tensor): Tensor {
   const fits = table.ne[2] === rows.ne[1] && table.ne[3] === rows.ne[2] && rows.ne[3] === 1;
   expectShape(fits, op, 'table [C, R, a, b] and rows [N, a, b]', table, rows);
   expectUnitStride(op, 'table', table);
-  checkDimensions(op, 'f32', [table.ne[0], rows.ne[0], rows.ne[1], rows.ne[2]]);
+  const ne = checkDimensions(op, 'f32', [table.ne[0], rows.ne[0], rows.ne[1], rows.ne[2]]);
   limitIndices(op, rows, table.ne[1]);
   const type = table.type === 'i32' ? 'i32' : 'f32';
-  return context.make(op, [table, rows], type, (c) => context.native.ggml.get_rows(c, table.pointer, rows.pointer));
+  return context.make(op, [table, rows], { type, ne }, 'get_rows', table, rows);
 }
 
 /**
@@ -68,8 +69,7 @@ export function setRows(context: Context, cache: Tensor, values: Tensor, rows: T
   expectUnitStride(op, 'cache', cache);
   expectUnitStride(op, 'values', values);
   limitIndices(op, rows, cache.ne[1]);
-  const call = (c: bigint) => context.native.ggml.set_rows(c, cache.pointer, values.pointer, rows.pointer);
-  return context.make(op, [values, rows, cache], cache.type, call, cache, cache.offset);
+  return context.make(op, [values, rows, cache], inPlace(cache), 'set_rows', cache, values, rows);
 }
 
 /** ggml aborts in the middle of a computation on a wrong row number: only inputs and constants, checked by set(), serve. */
@@ -110,9 +110,7 @@ export function softMax(context: Context, a: Tensor, options: SoftMaxOptions = {
     expectShape(fits, op, 'mask [n0, >= n1, ..] for a [n0, n1, ..]', a, mask);
   }
   const sources = mask ? [a, mask] : [a];
-  return context.make(op, sources, 'f32', (c) =>
-    context.native.ggml.soft_max_ext(c, a.pointer, mask?.pointer ?? null, scale, 0),
-  );
+  return context.make(op, sources, floats(a), 'soft_max_ext', a, mask ?? null, scale, 0);
 }
 
 export interface RopeOptions {
@@ -145,15 +143,8 @@ export function rope(context: Context, a: Tensor, positions: Tensor, options: Ro
   expectNumber(op, 'theta', theta, Number.MIN_VALUE);
   expectNumber(op, 'frequencyScale', frequencyScale);
   const number = mode === 'neox' ? 2 : 0;
-  return context.make(
-    op,
-    [a, positions],
-    a.type,
-    (c) =>
-    context.native.ggml.rope_ext(
-      c, a.pointer, positions.pointer, null, dimensions, number, 0, theta, frequencyScale, 0, 1, 0, 0,
-    ), // prettier-ignore
-  );
+  const args = [a, positions, null, dimensions, number, 0, theta, frequencyScale, 0, 1, 0, 0] as const;
+  return context.make(op, [a, positions], like(a), 'rope_ext', ...args);
 }
 
 export interface FlashAttentionOptions {
@@ -193,7 +184,6 @@ export function flashAttention(
     expectShape(fits, op, 'mask [S, >= T, ..] for k [D, S, ..] and q [D, T, ..]', mask, k, q);
   }
   const sources = mask ? [q, k, v, mask] : [q, k, v];
-  return context.make(op, sources, 'f32', (c) =>
-    context.native.ggml.flash_attn_ext(c, q.pointer, k.pointer, v.pointer, mask?.pointer ?? null, scale, 0, 0),
-  );
+  const ne = checkDimensions(op, 'f32', [v.ne[0], q.ne[2], q.ne[1], q.ne[3]]);
+  return context.make(op, sources, { type: 'f32', ne }, 'flash_attn_ext', q, k, v, mask ?? null, scale, 0, 0);
 }

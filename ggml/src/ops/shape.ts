@@ -1,6 +1,6 @@
 import { checkDimensions, type Context } from '../context.js';
 import { ShapeError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
+import type { Dimensions, Tensor } from '../tensor.js';
 import { isQuantized, rowBytes, TENSOR_TYPES, typeInfo, type TensorType } from '../tensor-type.js';
 import {
   dims,
@@ -15,17 +15,19 @@ import {
   FLOATS,
   sameShape,
 } from './checks.js';
+import { inPlace, like } from './results.js';
 
 const MAX_INT = 2 ** 31 - 1;
 
 /** The same elements under other dimensions (one to four); a must be contiguous. No copy. */
 export function reshape(context: Context, a: Tensor, ...ne: number[]): Tensor {
   expectTensors(context, 'reshape', { a });
-  const [n0, n1, n2, n3] = checkDimensions('reshape', a.type, ne);
+  const dimensions = checkDimensions('reshape', a.type, ne);
+  const [n0, n1, n2, n3] = dimensions;
   expectContiguous('reshape', 'a', a);
   expectShape(n0 * n1 * n2 * n3 === a.elements, 'reshape', `a of as many elements as [${ne.join(', ')}]`, a);
-  const call = (c: bigint) => context.native.ggml.reshape_4d(c, a.pointer, n0, n1, n2, n3);
-  return context.make('reshape', [a], a.type, call, a, a.offset);
+  const result = { type: a.type, ne: dimensions, viewOf: a, offset: a.offset };
+  return context.make('reshape', [a], result, 'reshape_4d', a, ...dimensions);
 }
 
 /** Where a view lies: all in elements of the viewed tensor's type, so that no byte sizes are written out by hand. */
@@ -48,14 +50,13 @@ export function view(context: Context, a: Tensor, ne: readonly number[], options
   if (first % blockSize) throw new ShapeError(`view: expected an offset in multiples of ${blockSize}, got ${first}`);
   const offset = (first / blockSize) * blockBytes;
   expectInside(a, dimensions, strides, offset);
-  const [n0, n1, n2, n3] = dimensions;
-  const call = (c: bigint) =>
-    context.native.ggml.view_4d(c, a.pointer, n0, n1, n2, n3, strides[0], strides[1], strides[2], offset);
-  return context.make('view', [a], a.type, call, a, a.offset + offset);
+  const nb = [blockBytes, ...strides] as const;
+  const result = { type: a.type, ne: dimensions, nb, viewOf: a, offset: a.offset + offset };
+  return context.make('view', [a], result, 'view_4d', a, ...dimensions, ...strides, offset);
 }
 
 /** Byte strides of dimensions 1 to 3. */
-function viewStrides(a: Tensor, ne: readonly number[], given: readonly number[]): number[] {
+function viewStrides(a: Tensor, ne: readonly number[], given: readonly number[]): [number, number, number] {
   const { blockSize, blockBytes } = TENSOR_TYPES[a.type];
   if (!Array.isArray(given) || given.length > 3) throw new ShapeError('view: expected up to three strides');
   const strides: number[] = [];
@@ -71,7 +72,7 @@ function viewStrides(a: Tensor, ne: readonly number[], given: readonly number[])
     strides.push(next);
     next *= ne[i + 1];
   }
-  return strides;
+  return [strides[0], strides[1], strides[2]];
 }
 
 /** Neither the view's last element nor, as ggml asserts, its size without gaps may pass the end of the memory. */
@@ -102,17 +103,18 @@ export function permute(context: Context, a: Tensor, ...axes: [number, number, n
     a,
   );
   expectShape(!isQuantized(a.type) || axes[0] === 0, 'permute', 'quantized blocks to stay in dimension 0', a);
-  const [a0, a1, a2, a3] = axes;
-  const call = (c: bigint) => context.native.ggml.permute(c, a.pointer, a0, a1, a2, a3);
-  return context.make('permute', [a], a.type, call, a, a.offset);
+  const permuted = (values: Dimensions) => [0, 1, 2, 3].map((i) => values[axes.indexOf(i)]) as unknown as Dimensions;
+  const result = { type: a.type, ne: permuted(a.ne), nb: permuted(a.nb), viewOf: a, offset: a.offset };
+  return context.make('permute', [a], result, 'permute', a, ...axes);
 }
 
 /** Exchanges dimensions 0 and 1. No copy. */
 export function transpose(context: Context, a: Tensor): Tensor {
   expectTensors(context, 'transpose', { a });
   expectShape(!isQuantized(a.type), 'transpose', 'a type without blocks', a);
-  const call = (c: bigint) => context.native.ggml.transpose(c, a.pointer);
-  return context.make('transpose', [a], a.type, call, a, a.offset);
+  const exchanged = ([d0, d1, d2, d3]: Dimensions) => [d1, d0, d2, d3] as const;
+  const result = { type: a.type, ne: exchanged(a.ne), nb: exchanged(a.nb), viewOf: a, offset: a.offset };
+  return context.make('transpose', [a], result, 'transpose', a);
 }
 
 /** A contiguous copy. */
@@ -124,7 +126,7 @@ export function cont(context: Context, a: Tensor): Tensor {
 /** cont() of a tensor that was checked. */
 export function makeCont(context: Context, a: Tensor): Tensor {
   expectType('cont', 'a', a, ['f32', 'f16', 'bf16', 'i32']);
-  return context.make('cont', [a], a.type, (c) => context.native.ggml.cont(c, a.pointer));
+  return context.make('cont', [a], like(a), 'cont', a);
 }
 
 /** a converted to another type, contiguous. Quantized results need a first dimension of whole blocks. */
@@ -133,7 +135,7 @@ export function cast(context: Context, a: Tensor, type: TensorType): Tensor {
   typeInfo(type, 'cast');
   checkDimensions('cast', type, a.ne);
   expectConversion('cast', a, type);
-  return context.make('cast', [a], type, (c) => context.native.ggml.cast(c, a.pointer, TENSOR_TYPES[type].id));
+  return context.make('cast', [a], { type, ne: a.ne }, 'cast', a, TENSOR_TYPES[type].id);
 }
 
 /** Writes a's values into target (of as many elements), converting the type; the result is a view of target. */
@@ -146,8 +148,7 @@ export function cpy(context: Context, a: Tensor, target: Tensor): Tensor {
     expectShape(sameShape(a, target), 'cpy', 'equal shapes for quantized types', a, target);
     expectPacked('cpy', 'target', target);
   }
-  const call = (c: bigint) => context.native.ggml.cpy(c, a.pointer, target.pointer);
-  return context.make('cpy', [a, target], target.type, call, target, target.offset);
+  return context.make('cpy', [a, target], inPlace(target), 'cpy', a, target);
 }
 
 /** The conversions that ggml's copy kernel has. */
@@ -172,8 +173,8 @@ export function concat(context: Context, a: Tensor, b: Tensor, axis: number): Te
   expectType('concat', 'b', b, [a.type]);
   const equal = a.ne.every((n, i) => i === axis || b.ne[i] === n);
   expectShape(equal, 'concat', `equal dimensions but for ${axis}`, a, b);
-  checkDimensions('concat', a.type, a.ne.map((n, i) => (i === axis ? n + b.ne[i] : n))); // prettier-ignore
-  return context.make('concat', [a, b], a.type, (c) => context.native.ggml.concat(c, a.pointer, b.pointer, axis));
+  const ne = checkDimensions('concat', a.type, a.ne.map((n, i) => (i === axis ? n + b.ne[i] : n))); // prettier-ignore
+  return context.make('concat', [a, b], { type: a.type, ne }, 'concat', a, b, axis);
 }
 
 /** Zeros before and after each dimension: `before[i]` and `after[i]` elements. */
@@ -182,11 +183,10 @@ export function pad(context: Context, a: Tensor, before: readonly number[], afte
   expectType('pad', 'a', a, ['f32']);
   const left = amounts('before', before);
   const right = amounts('after', after);
-  checkDimensions('pad', 'f32', a.ne.map((n, i) => left[i] + n + right[i])); // prettier-ignore
+  const ne = checkDimensions('pad', 'f32', a.ne.map((n, i) => left[i] + n + right[i])); // prettier-ignore
   const [l0, l1, l2, l3] = left;
   const [r0, r1, r2, r3] = right;
-  const call = (c: bigint) => context.native.ggml.pad_ext(c, a.pointer, l0, r0, l1, r1, l2, r2, l3, r3);
-  return context.make('pad', [a], 'f32', call);
+  return context.make('pad', [a], { type: 'f32', ne }, 'pad_ext', a, l0, r0, l1, r1, l2, r2, l3, r3);
 }
 
 function amounts(name: string, given: readonly number[]): number[] {
@@ -204,7 +204,6 @@ export function padReflect1d(context: Context, a: Tensor, before: number, after:
   expectInteger('padReflect1d', 'before', before, 0, a.ne[0] - 1);
   expectInteger('padReflect1d', 'after', after, 0, a.ne[0] - 1);
   const [n0, ...rest] = a.ne;
-  checkDimensions('padReflect1d', 'f32', [before + n0 + after, ...rest]);
-  const call = (c: bigint) => context.native.ggml.pad_reflect_1d(c, a.pointer, before, after);
-  return context.make('padReflect1d', [a], 'f32', call);
+  const ne = checkDimensions('padReflect1d', 'f32', [before + n0 + after, ...rest]);
+  return context.make('padReflect1d', [a], { type: 'f32', ne }, 'pad_reflect_1d', a, before, after);
 }

@@ -77,7 +77,7 @@ export class CausalNetwork {
     const loaded = await this.loading;
     if (this.freed) throw new Error('EncodecCodec: the codec was freed while a stream was in use');
     const chunk = { columns: columns.length / this.shape.channels, ...place };
-    const graph = this.graphs.of(`${chunk.isFirst} ${chunk.columns}`, () => this.build(loaded, chunk));
+    const graph = await this.graphs.of(`${chunk.isFirst} ${chunk.columns}`, () => this.build(loaded, chunk));
     graph.input.set(columns);
     graph.state.set(state);
     await graph.compute();
@@ -95,7 +95,7 @@ export class CausalNetwork {
     return state;
   }
 
-  private build({ ggml, backend, network }: OpenNetwork, chunk: ChunkShape): ChunkGraph {
+  private build({ ggml, backend, network }: OpenNetwork, chunk: ChunkShape): Promise<ChunkGraph> {
     return buildChunkGraph(ggml, backend, network, { layout: this.layout, chunk });
   }
 }

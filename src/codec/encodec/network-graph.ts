@@ -28,13 +28,13 @@ export interface ChunkGraph {
   free(): void;
 }
 
-/** Builds and allocates the graph of a chunk. */
-export function buildChunkGraph(
+/** Builds the graph of a chunk, and has it allocated beside other work. */
+export async function buildChunkGraph(
   ggml: Ggml,
   backend: Backend,
   network: LoadedNetwork,
   { layout, chunk }: { layout: StateLayout; chunk: ChunkShape },
-): ChunkGraph {
+): Promise<ChunkGraph> {
   const context = ggml.context();
   const input = context.input('f32', [network.channels, chunk.columns], 'input');
   const state = context.input('f32', [layout.length], 'state');
@@ -43,7 +43,7 @@ export function buildChunkGraph(
   const output = builder.run(input).output();
   for (const kept of builder.nextState.values()) graph.expand(kept.output());
   graph.expand(output);
-  graph.allocate(backend);
+  await graph.allocateAsync(backend);
   for (const [tensor, columns] of builder.columnNumbers) tensor.set(columns);
   const free = () => {
     graph.free();

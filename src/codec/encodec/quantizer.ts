@@ -135,7 +135,7 @@ async function loadTables(
     const products = context.ops.mulMat(table, frames).output(); // [V, FRAMES]
     const graph = context.graph();
     graph.expand(products);
-    comparisons.push({ frames, products, graph: graph.allocate(backend) });
+    comparisons.push({ frames, products, graph: await graph.allocateAsync(backend) });
   }
   return { context, comparisons };
 }

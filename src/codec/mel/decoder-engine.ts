@@ -87,7 +87,7 @@ export class DecoderEngine {
     const { latentDim, decoderInputKernel } = this.config;
     const frames = latents.length / latentDim - (decoderInputKernel - 1);
     const build = () => buildDecoderGraph(ggml, backend, this.config, decoder, frames);
-    const graph = this.graphs.of(String(frames), build);
+    const graph = await this.graphs.of(String(frames), build);
     graph.latents.set(latents, 0);
     graph.history.set(history);
     await graph.compute();

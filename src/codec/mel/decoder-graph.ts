@@ -103,14 +103,14 @@ export interface DecoderGraph {
   free(): void;
 }
 
-/** Builds and allocates the graph of one chunk size. */
-export function buildDecoderGraph(
+/** Builds the graph of one chunk size, and has it allocated beside other work. */
+export async function buildDecoderGraph(
   ggml: Ggml,
   backend: Backend,
   config: MelCodecConfig,
   { weights }: LoadedDecoder,
   frames: number,
-): DecoderGraph {
+): Promise<DecoderGraph> {
   const context = ggml.context();
   const { decoderWidth: C, decoderKernel: K, decoderBlocks, latentDim: D } = config;
   const columns = Math.max(frames, FEWEST_COLUMNS);
@@ -129,7 +129,7 @@ export function buildDecoderGraph(
   const graph: Graph = context.graph();
   for (const tail of nextHistory) graph.expand(tail);
   graph.expand(output);
-  graph.allocate(backend);
+  await graph.allocateAsync(backend);
   const free = () => {
     graph.free();
     context.free();
