@@ -1,8 +1,8 @@
 /*
  * Attention of a few queries over many cached positions, as drawing a frame needs it: softmax(q . k * scale + mask) v with keys and
- * values in float16, everything else in float32. ggml's kernel for the same rounds queries and sums to float16.
+ * values in float16 or in ggml's q8_0, everything else in float32. ggml's kernels for the same round queries, and sums of float16.
  *
- * q [E, T, H, R] f32, k and v [E, K, H, R] f16, mask [K, T, 1, 1 or R] f16 -> [E, H, T, R] f32
+ * q [E, T, H, R] f32, k and v [E, K, H, R] f16 or q8_0, mask [K, T, 1, 1 or R] f16 -> [E, H, T, R] f32
  */
 #include "helper.h"
 #include "vectors-avx512.h"
@@ -12,6 +12,7 @@
 #define TOGETHER 16 /* heads whose scores fill a vector */
 #define TILE 4 /* positions whose values are added up together */
 #define INFINITE 0xfc00 /* minus infinity in f16 */
+#define BLOCK 34 /* bytes of 32 numbers in q8_0: what they are multiplied by, in f16, and an int8 of each */
 
 /* exp(x) for x <= 0: 2^n times a polynomial of the rest, within 2e-7 of the value; 0 of minus infinity, NaN of NaN. */
 INLINE __m512 exponential(__m512 x) {
@@ -53,16 +54,41 @@ INLINE __m512 sums_of(const __m512 *x) {
   return ACROSS(ACROSS(fours[0], fours[1]), ACROSS(fours[2], fours[3]));
 }
 
+/* How keys and values are held. */
+enum numbers { HALVES, BYTES };
+
+/* Where vector i of a position lies; of BYTES two follow the factor of their block. */
+INLINE const char *place(const char *position, int i, enum numbers as) {
+  return position + (as == HALVES ? 32 * i : i / 2 * BLOCK + 2 + i % 2 * 16);
+}
+INLINE __m512 numbers_of(const char *p, enum numbers as) {
+  return as == HALVES ? halves(p) : _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+/* What vectors i and i + 1 of BYTES are multiplied by. */
+INLINE __m512 factor(const char *position, int i) {
+  uint16_t half;
+  __builtin_memcpy(&half, position + i / 2 * BLOCK, sizeof half);
+  return _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
+}
+
 /* scores [K, TOGETHER] of one query, which is scaled already. */
-INLINE void score(const char *k, size_t stride, const float *q, int K, int V, int G, float *scores) {
+INLINE void score(const char *k, size_t stride, const float *q, int K, int V, int G, enum numbers as, float *scores) {
   for (int t = 0; t < K; t++) {
     const char *key = k + t * stride;
     __m512 products[TOGETHER];
     UNROLL for (int g = 0; g < TOGETHER; g++) {
       products[g] = _mm512_setzero_ps();
       if (g >= G) continue;
-      UNROLL for (int i = g * V; i < (g + 1) * V; i++)
-        products[g] = _mm512_fmadd_ps(halves(key + 32 * i), _mm512_load_ps(q + 16 * i), products[g]);
+      if (as == HALVES) {
+        UNROLL for (int i = g * V; i < (g + 1) * V; i++)
+          products[g] = _mm512_fmadd_ps(halves(place(key, i, as)), _mm512_load_ps(q + 16 * i), products[g]);
+      } else {
+        UNROLL for (int i = g * V; i < (g + 1) * V; i += 2) {
+          const __m512 first = _mm512_mul_ps(numbers_of(place(key, i, as), as), _mm512_load_ps(q + 16 * i));
+          const __m512 sum = _mm512_fmadd_ps(numbers_of(place(key, i + 1, as), as), _mm512_load_ps(q + 16 * i + 16), first);
+          products[g] = _mm512_fmadd_ps(factor(key, i), sum, products[g]);
+        }
+      }
     }
     _mm512_store_ps(scores + TOGETHER * t, sums_of(products));
   }
@@ -86,39 +112,44 @@ INLINE __m512 weigh(float *scores, const uint16_t *mask, int K) {
 }
 
 /* Adds `count` positions: the sums are in memory, a head's are read and written once for all of them. */
-INLINE void add_values(const char *v, size_t stride, const float *weights, int count, int V, int G, float *out) {
+INLINE void add_values(const char *v, size_t stride, const float *weights, int count, int V, int G, enum numbers as, float *out) {
   for (int g = 0; g < G; g++) {
     __m512 sum[V];
     UNROLL for (int i = 0; i < V; i++) sum[i] = _mm512_load_ps(out + 16 * (g * V + i));
     UNROLL for (int t = 0; t < count; t++) {
+      const char *position = v + t * stride;
       const __m512 weight = _mm512_set1_ps(weights[TOGETHER * t + g]);
-      UNROLL for (int i = 0; i < V; i++) sum[i] = _mm512_fmadd_ps(weight, halves(v + t * stride + 32 * (g * V + i)), sum[i]);
+      __m512 times = weight;
+      UNROLL for (int i = 0; i < V; i++) {
+        if (as == BYTES && i % 2 == 0) times = _mm512_mul_ps(weight, factor(position, g * V + i));
+        sum[i] = _mm512_fmadd_ps(times, numbers_of(place(position, g * V + i, as), as), sum[i]);
+      }
     }
     UNROLL for (int i = 0; i < V; i++) _mm512_store_ps(out + 16 * (g * V + i), sum[i]);
   }
 }
 
 /*
- * Reads positions of n vectors from end to end. A processor fetches ahead of one such walk; of the several at once that add_values() makes
+ * Reads positions of so many bytes from end to end. A processor fetches ahead of one such walk; of the several at once that add_values() makes
  * it loses track, and of prefetch instructions no more than a dozen or two are under way at a time.
  */
-INLINE void touch(const char *v, size_t stride, int count, int n) {
+INLINE void touch(const char *v, size_t stride, int count, int bytes) {
   for (int t = 0; t < count; t++)
-    for (int i = 0; i < n; i += 2) {
-      const __m512i line = _mm512_loadu_si512(v + t * stride + 32 * i);
+    for (int i = 0; i + 64 <= bytes; i += 64) {
+      const __m512i line = _mm512_loadu_si512(v + t * stride + i);
       __asm__ volatile("" : : "v"(line));
     }
 }
 
 /* out [16 * V * G] = sums of values [K], each `stride` bytes after the last, times weights [K, TOGETHER]. */
-INLINE void mix(const char *v, size_t stride, const float *weights, int K, int V, int G, float *out) {
+INLINE void mix(const char *v, size_t stride, const float *weights, int K, int V, int G, enum numbers as, float *out) {
   for (int i = 0; i < V * G; i++) _mm512_store_ps(out + 16 * i, _mm512_setzero_ps());
   int t = 0;
   for (; t + TILE <= K; t += TILE) {
-    touch(v + t * stride, stride, TILE, V * G);
-    add_values(v + t * stride, stride, weights + TOGETHER * t, TILE, V, G, out);
+    touch(v + t * stride, stride, TILE, as == HALVES ? 32 * V * G : BLOCK / 2 * V * G);
+    add_values(v + t * stride, stride, weights + TOGETHER * t, TILE, V, G, as, out);
   }
-  for (; t < K; t++) add_values(v + t * stride, stride, weights + TOGETHER * t, 1, V, G, out);
+  for (; t < K; t++) add_values(v + t * stride, stride, weights + TOGETHER * t, 1, V, G, as, out);
 }
 
 typedef struct {
@@ -128,30 +159,34 @@ typedef struct {
   const uint16_t *mask;
   int K;
   float scale;
+  enum numbers as;
   float *out;
 } query;
 
-INLINE void attend(const query *a, int V, int G) {
+INLINE void attend(const query *a, int V, int G, enum numbers as) {
   _Alignas(64) float q[16 * V * G], out[16 * V * G], sums[TOGETHER], scores[TOGETHER * LONGEST];
   for (int i = 0; i < V * G; i++)
     _mm512_store_ps(q + 16 * i, _mm512_mul_ps(_mm512_loadu_ps(a->q + 16 * i), _mm512_set1_ps(a->scale)));
-  score(a->k, a->k_stride, q, a->K, V, G, scores);
+  score(a->k, a->k_stride, q, a->K, V, G, as, scores);
   _mm512_store_ps(sums, a->K ? weigh(scores, a->mask, a->K) : _mm512_set1_ps(1));
-  mix(a->v, a->v_stride, scores, a->K, V, G, out);
+  mix(a->v, a->v_stride, scores, a->K, V, G, as, out);
   for (int i = 0; i < V * G; i++)
     _mm512_storeu_ps(a->out + 16 * i, _mm512_div_ps(_mm512_load_ps(out + 16 * i), _mm512_set1_ps(sums[i / V])));
 }
 
-/* A copy of the code for heads of 16 * V floats. */
-#define ATTEND(V)                                              \
-  static __attribute__((noinline)) void attend_##V(const query *a, int G) { \
-    if (G == 16) attend(a, V, 16);                             \
-    else if (G == 4) attend(a, V, 4);                          \
-    else attend(a, V, 1);                                      \
+/* A copy of the code for heads of 16 * V floats, and one for each kind of numbers. */
+#define ATTEND(V, AS)                                                             \
+  static __attribute__((noinline)) void attend_##V##_##AS(const query *a, int G) { \
+    if (G == 16) attend(a, V, 16, AS);                                            \
+    else if (G == 4) attend(a, V, 4, AS);                                         \
+    else attend(a, V, 1, AS);                                                     \
   }
-ATTEND(2)
-ATTEND(4)
-ATTEND(8)
+ATTEND(2, HALVES)
+ATTEND(4, HALVES)
+ATTEND(8, HALVES)
+ATTEND(2, BYTES)
+ATTEND(4, BYTES)
+ATTEND(8, BYTES)
 
 static int heads_together(int64_t H) { return H % 16 == 0 ? 16 : H % 4 == 0 ? 4 : 1; }
 
@@ -160,7 +195,10 @@ EXPORT int sled_kernels_attention_fits(int64_t E, int64_t T, int64_t K) {
   return instructions_used() >= AVX512 && (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
 }
 
-static void attend_to(const query *a, int E, int G) { (E == 32 ? attend_2 : E == 64 ? attend_4 : attend_8)(a, G); }
+static void attend_to(const query *a, int E, int G) {
+  if (a->as == HALVES) (E == 32 ? attend_2_HALVES : E == 64 ? attend_4_HALVES : attend_8_HALVES)(a, G);
+  else (E == 32 ? attend_2_BYTES : E == 64 ? attend_4_BYTES : attend_8_BYTES)(a, G);
+}
 
 /* The operation in units, each a query of G neighbouring heads, in the order of the results: heads, then queries, then rows. */
 typedef struct {
@@ -218,7 +256,7 @@ EXPORT void sled_kernels_attention(struct ggml_tensor *dst, int ith, int nth, vo
   const int E = (int)q->ne[0], T = (int)q->ne[1], H = (int)q->ne[2], R = (int)q->ne[3], G = heads_together(H);
   const uint32_t bits = (uint32_t)(uintptr_t)options;
   attention all = {
-      .first = {q->data, k->data, v->data, k->nb[1], v->nb[1], NULL, (int)k->ne[1], 0, NULL},
+      .first = {q->data, k->data, v->data, k->nb[1], v->nb[1], NULL, (int)k->ne[1], 0, k->type == F16 ? HALVES : BYTES, NULL},
       .E = E, .T = T, .G = G, .blocks = H / G,
       .k_block = G * k->nb[2], .v_block = G * v->nb[2], .k_row = k->nb[3], .v_row = v->nb[3]};
   __builtin_memcpy(&all.first.scale, &bits, sizeof bits);

@@ -16,7 +16,7 @@
 
 #define ROWS 16
 
-enum type { F32 = 0, Q4_0 = 2, Q8_0 = 8, Q4_K = 12, BF16 = 30 }; /* enum ggml_type */
+enum type { F32 = 0, F16 = 1, Q4_0 = 2, Q8_0 = 8, Q4_K = 12, BF16 = 30 }; /* enum ggml_type */
 
 typedef struct {
   int32_t block; /* columns */

@@ -9,7 +9,7 @@ export type { Ops } from './ops/index.js';
 export { PACKED_TYPES, type PackedType } from './quantize.js';
 export { Tensor, type Dimensions } from './tensor.js';
 export type { TensorData, TensorValues } from './tensor-data.js';
-export { TENSOR_TYPES, type TensorType } from './tensor-type.js';
+export { isQuantized, TENSOR_TYPES, type TensorType } from './tensor-type.js';
 export { GgufFile, openGguf } from './gguf/read.js';
 export type { GgufInput, GgufTensor, GgufValue } from './gguf/types.js';
 export { writeGguf, type GgufContent, type GgufTensorInput } from './gguf/write.js';

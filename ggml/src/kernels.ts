@@ -2,7 +2,7 @@ import koffi from 'koffi';
 import { GgmlError } from './errors.js';
 import type { KernelFunctions, Memory, Native, Pointer } from './native.js';
 import type { Tensor, WeightLayout } from './tensor.js';
-import { TENSOR_TYPES, typeInfo, type TensorType } from './tensor-type.js';
+import { rowBytes, TENSOR_TYPES, typeInfo, type TensorType } from './tensor-type.js';
 import { onWorker } from './worker.js';
 
 /** Of struct ggml_tensor: `op` and the `op_params` after it, which say what computes a node. */
@@ -103,12 +103,18 @@ export class Kernels implements WeightLayout {
     return fits;
   }
 
-  /** Heads of queries, keys and values side by side, keys and values in f16. */
+  /** Whether heads of E are attended to from keys and values in q8_0, which take half of float16's bytes. */
+  attendsToBytes(E: number): boolean {
+    return E % 32 === 0 && this.#fits('attention_fits', E, 1, 1);
+  }
+
+  /** Heads of queries, keys and values side by side, keys and values in f16 or q8_0. */
   #attends({ sources: [q, k, v, mask] }: Tensor): boolean {
     const [E, T, H] = q.ne;
     const together = q.nb[2] === 4 * E && q.nb[1] === 4 * E * H && q.nb[3] === 4 * E * H * T;
-    const neighbours = together && [k, v].every(({ nb }) => nb[2] === 2 * E);
-    const plain = neighbours && [k, v].every(({ type, ne }) => type === 'f16' && ne[0] === E && ne[2] === H);
+    const isKept = k.type === v.type && (k.type === 'f16' || (k.type === 'q8_0' && E % 32 === 0));
+    const neighbours = together && isKept && [k, v].every(({ nb }) => nb[2] === rowBytes(k.type, E));
+    const plain = neighbours && [k, v].every(({ ne }) => ne[0] === E && ne[2] === H);
     const masked = (mask as Tensor | undefined) === undefined || (mask.ne[2] === 1 && mask.isContiguous);
     return plain && masked && this.#fits('attention_fits', E, T, k.ne[1]);
   }

@@ -1,8 +1,8 @@
 import type { Backend, Context, Ggml, Ops, Tensor } from '@sled-tts/ggml';
 import type { SledConfig } from '../model/config.js';
 
-/** Element type of cached keys and values; f32 is for comparing with other engines. */
-export type CacheType = 'f16' | 'f32';
+/** Element type of cached keys and values; f32 is for comparing with other engines, q8_0 for heads of whole blocks of 32. */
+export type CacheType = 'f16' | 'f32' | 'q8_0';
 
 /** Keys and values of the first positions of a row, outside the cache: a layer's keys are [positions, C]. */
 export interface CachedPositions {
@@ -68,11 +68,12 @@ export class KvCache {
 
   /** Copies everything from a smaller cache. */
   async copyFrom(old: KvCache, ggml: Ggml): Promise<void> {
-    await this.#copy(ggml, old, (from, to, { view }) => {
-      const [C] = from.ne;
-      const ne = [C, old.positions, old.slots];
-      return [view(from, ne), view(to, ne, { strides: [C, C * this.positions] })];
-    });
+    await this.#copy(ggml, old, (from, to, ops) =>
+      Array.from({ length: old.slots }, (_, slot) => [
+        old.#firstPositions(from, slot, old.positions, ops),
+        this.#firstPositions(to, slot, old.positions, ops),
+      ]),
+    );
   }
 
   /** Copies the first positions of a slot out of the cache. */
@@ -86,13 +87,13 @@ export class KvCache {
       free: () => context.freeAsync(),
     };
     await context.allocateAsync(this.backend, { zero: false });
-    await this.#copy(ggml, saved, (to, from, ops) => [this.#firstPositions(from, slot, positions, ops), to]);
+    await this.#copy(ggml, saved, (to, from, ops) => [[this.#firstPositions(from, slot, positions, ops), to]]);
     return saved;
   }
 
   /** Puts what `save` copied into the first positions of a slot. */
   async restore(saved: CachedPositions, slot: number, ggml: Ggml): Promise<void> {
-    await this.#copy(ggml, saved, (from, to, ops) => [from, this.#firstPositions(to, slot, saved.positions, ops)]);
+    await this.#copy(ggml, saved, (from, to, ops) => [[from, this.#firstPositions(to, slot, saved.positions, ops)]]);
   }
 
   #firstPositions(cached: Tensor, slot: number, positions: number, { view }: Ops): Tensor {
@@ -100,17 +101,20 @@ export class KvCache {
     return view(cached, [C, positions], { strides: [C], offset: slot * this.positions * C });
   }
 
-  /** One copy for every layer's keys and values, `pair` giving source and target of theirs and ours. */
+  /** Copies every layer's keys and values, `pairs` giving sources and targets of theirs and ours. */
   async #copy(
     ggml: Ggml,
     other: { keys: readonly Tensor[]; values: readonly Tensor[] },
-    pair: (theirs: Tensor, ours: Tensor, ops: Ops) => [Tensor, Tensor],
+    pairs: (theirs: Tensor, ours: Tensor, ops: Ops) => [Tensor, Tensor][],
   ): Promise<void> {
     const context = ggml.context();
     const graph = context.graph();
     const { ops } = context;
-    other.keys.forEach((keys, i) => graph.expand(ops.cpy(...pair(keys, this.keys[i], ops))));
-    other.values.forEach((values, i) => graph.expand(ops.cpy(...pair(values, this.values[i], ops))));
+    const copy = (theirs: Tensor, ours: Tensor) => {
+      for (const pair of pairs(theirs, ours, ops)) graph.expand(ops.cpy(...pair));
+    };
+    other.keys.forEach((keys, i) => copy(keys, this.keys[i]));
+    other.values.forEach((values, i) => copy(values, this.values[i]));
     try {
       await (await graph.allocateAsync(this.backend)).compute();
     } finally {

@@ -42,7 +42,7 @@ export async function openSession(
   const weightCount = countWeights(config);
   const { weights: type = defaultWeights(weightCount), threads = defaultThreads(weightCount), device = 'cpu', source } = options; // prettier-ignore
   // Whoever asks for exact weights compares with another engine, which rounds no keys and values either.
-  const { cacheType = isExact(file, type) ? 'f32' : 'f16' } = options;
+  const { cacheType = isExact(file, type) ? 'f32' : undefined } = options;
   checkWeightType(type);
   const ggml = await openGgmlAsync();
   const workers = await Workers.open(ggml, { device, threads });

@@ -154,7 +154,9 @@ export function cpy(context: Context, a: Tensor, target: Tensor): Tensor {
 /** The conversions that ggml's copy kernel has. */
 function expectConversion(where: string, from: Tensor, type: TensorType): void {
   expectType(where, 'a', from, [...FLOATS, ...(isQuantized(from.type) || from.type === 'i32' ? [from.type] : [])]);
-  if (isQuantized(type)) {
+  if (isQuantized(type) && from.type === type) {
+    expectPacked(where, 'a', from);
+  } else if (isQuantized(type)) {
     expectType(where, `a for ${type}`, from, FLOATS);
     expectUnitStride(where, 'a', from);
   } else if (isQuantized(from.type)) {

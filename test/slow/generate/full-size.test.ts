@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openGgml } from '@sled-tts/ggml';
 import { EncodecCodec } from '../../../src/codec/encodec/encodec-codec.js';
 import { openSession } from '../../../src/generate/open-session.js';
 import { SledTts, type SpeakOptions, type Speech } from '../../../src/index.js';
@@ -39,6 +40,8 @@ const { config: offline, turns, gains, every, cases } = JSON.parse(readFileSync(
 const { tensors } = readSafetensors(golden('full-size/golden.safetensors'));
 const floats = (name: string) => toFloat32(tensors.get(name)!);
 
+const config = parseConfig(offline);
+const checkpoint = () => hashedCheckpoint(config, floats('end'), gains);
 /** The offline and the interleaved model are one network, loaded once. */
 const models: Partial<Record<'offline' | 'interleaved', SledTts>> = {};
 let speeches: Map<string, Speech>;
@@ -52,8 +55,7 @@ async function speak({ script, text, seed, guidance, frames, prompt, samples }: 
 }
 
 beforeAll(async () => {
-  const config = parseConfig(offline);
-  const session = await openSession(config, hashedCheckpoint(config, floats('end'), gains), EXACT);
+  const session = await openSession(config, checkpoint(), EXACT);
   const parts = { frontEnd: BytePairs.load(golden('bpe')), session, codec: new EncodecCodec(goldenFiles('24khz')) };
   models.offline = new SledTts({ ...parts, config });
   models.interleaved = new SledTts({ ...parts, config: parseConfig({ ...offline, ...turns }) });
@@ -81,4 +83,14 @@ describe('the released size: 12 layers of width 1024, energy head of 6 blocks, f
         expect(largestDifference(drawn[t], all[t / every.frames]), `frame ${t}, whole`).toBeLessThan(TOLERANCE);
     }
   });
+});
+
+test('quantised, it keeps keys and values in eight bits where there is a kernel for that, else in sixteen', async () => {
+  const backend = openGgml().backend('cpu', { threads: 1 });
+  const hasKernel = backend.kernels?.attendsToBytes(config.width / config.heads) ?? false;
+  backend.free();
+  const session = await openSession(config, checkpoint(), { weights: 'q8_0' });
+  const numbers = 2 * config.layers * config.width * (2 * 512 + 1);
+  expect(session.cacheBytes / numbers).toBeCloseTo(hasKernel ? 34 / 32 : 2, 3);
+  await session.free();
 });
