@@ -72,6 +72,7 @@ export class Tensor {
   /** Where its bytes are, once known; ggml is asked else. */
   address: Pointer | undefined;
   #pointer: Pointer | undefined;
+  #isContiguous: boolean | undefined;
   /** Of a root in this process's memory. Whoever touches them has made sure that their owner is alive. */
   #memory: Uint8Array | undefined;
 
@@ -120,7 +121,7 @@ export class Tensor {
 
   /** True when elements lie without gaps in order of `ne`. */
   get isContiguous(): boolean {
-    return contiguousFrom(this, 0);
+    return (this.#isContiguous ??= contiguousFrom(this, 0));
   }
 
   /** Throws a GgmlError when the tensor's context, or that of the tensor it looks into, was freed. */

@@ -303,6 +303,7 @@ export class PrefillGraph extends BuiltGraph {
 
 /** Columns [n] -> [n, columns] in ggml's order. */
 function sideBySide(columns: readonly Float32Array[]): Float32Array {
+  if (columns.length === 1) return columns[0];
   const all = new Float32Array(columns.length * columns[0].length);
   columns.forEach((column, i) => all.set(column, i * column.length));
   return all;
