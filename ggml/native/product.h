@@ -33,14 +33,14 @@
     if (M - m == 1) COLUMNS(1);                                                       \
   }
 #define PARAMETERS const uint8_t *w, const column *x, int K, int M, char *y, size_t stride
-#define ROWS_OF rows_f32
+#define ROWS_OF(w, x, K, C, out) rows_f32(w, 0, 1, x, K, C, out)
 static void columns_f32(PARAMETERS) ALL_COLUMNS
 #undef ROWS_OF
-#define ROWS_OF rows_bf16
+#define ROWS_OF(w, x, K, C, out) rows_bf16(w, 0, 1, x, K, C, out)
 static void columns_bf16(PARAMETERS) ALL_COLUMNS
 #undef ROWS_OF
 #ifdef WITH_BF16
-#define ROWS_OF rows_native_bf16
+#define ROWS_OF(w, x, K, C, out) rows_native_bf16(w, 0, 1, x, K, C, out)
 WITH_BF16 static void columns_native_bf16(PARAMETERS) ALL_COLUMNS
 #undef ROWS_OF
 #else
@@ -58,19 +58,49 @@ static void columns_q4_K(PARAMETERS) ALL_COLUMNS
 
 typedef void (*columns_kernel)(PARAMETERS);
 
-static columns_kernel kernel_of(int type) {
+/*
+ * GROUPS groups of rows of floats times one column: for matrices that a processor's cache may hold, as a recurrence has them. Memory is
+ * read 3 % faster in one walk.
+ */
+#define GROUPS 4
+#define CACHED (4 << 20) /* bytes */
+#define ONE_COLUMN(ROWS_OF)                                                                                    \
+  {                                                                                                            \
+    floats out[GROUPS];                                                                                        \
+    UNROLL for (int g = 0; g < GROUPS; g++) out[g] = zeros();                                                  \
+    ROWS_OF(w, group, GROUPS, x, K, 1, out);                                                                   \
+    UNROLL for (int g = 0; g < GROUPS; g++) store(y + g * ROWS * sizeof(float), out[g]);                       \
+  }
+#define ONE_PARAMETERS const uint8_t *w, size_t group, const column *x, int K, char *y
+static void column_f32(ONE_PARAMETERS) ONE_COLUMN(rows_f32)
+static void column_bf16(ONE_PARAMETERS) ONE_COLUMN(rows_bf16)
+#ifdef WITH_BF16
+WITH_BF16 static void column_native_bf16(ONE_PARAMETERS) ONE_COLUMN(rows_native_bf16)
+#else
+#define column_native_bf16 column_bf16
+#endif
+
+typedef void (*column_kernel)(ONE_PARAMETERS);
+
+typedef struct {
+  columns_kernel columns;
+  column_kernel one; /* NULL where one column keeps a processor busy with a group */
+} kernels;
+
+static kernels kernels_of(int type) {
+  const int native = instructions_used() == AVX512_BF16;
   switch (type) {
-    case F32: return columns_f32;
-    case BF16: return instructions_used() == AVX512_BF16 ? columns_native_bf16 : columns_bf16;
-    case Q8_0: return columns_q8_0;
-    case Q4_0: return columns_q4_0;
-    default: return columns_q4_K;
+    case F32: return (kernels){columns_f32, column_f32};
+    case BF16: return (kernels){native ? columns_native_bf16 : columns_bf16, native ? column_native_bf16 : column_bf16};
+    case Q8_0: return (kernels){columns_q8_0, NULL};
+    case Q4_0: return (kernels){columns_q4_0, NULL};
+    default: return (kernels){columns_q4_K, NULL};
   }
 }
 
 /* A product in parts of some groups of rows each, see helper.h. */
 typedef struct {
-  columns_kernel kernel;
+  kernels kernels;
   const uint8_t *w, *columns; /* one after the other as column_in() finds them, `column_bytes` apart */
   size_t group_bytes, column_bytes;
   int type, K, M, groups, groups_per_part;
@@ -82,8 +112,13 @@ static void product_part(const void *of, int i, char *to, size_t stride) {
   const int count = left < p->groups_per_part ? left : p->groups_per_part;
   column columns[MOST_COLUMNS];
   for (int c = 0; c < p->M; c++) columns[c] = column_in(p->type, p->K, p->columns + c * p->column_bytes);
-  for (int g = 0; g < count; g++)
-    p->kernel(p->w + (first + g) * p->group_bytes, columns, p->K, p->M, to + g * ROWS * sizeof(float), stride);
+  const uint8_t *w = p->w + first * p->group_bytes;
+  const size_t rows = ROWS * sizeof(float);
+  int g = 0;
+  if (p->M == 1 && p->kernels.one)
+    for (; g + GROUPS <= count; g += GROUPS)
+      p->kernels.one(w + g * p->group_bytes, p->group_bytes, columns, p->K, to + g * rows);
+  for (; g < count; g++) p->kernels.columns(w + g * p->group_bytes, columns, p->K, p->M, to + g * rows, stride);
 }
 
 static void product_helped(const product_parts *p, char *to, size_t stride) {
@@ -117,8 +152,9 @@ void PRODUCT(struct ggml_tensor *dst, int ith, int nth, int helped) {
   const int64_t parts = room ? smaller(groups * group_bytes / HELPED_PART, MOST_PARTS) : 1, per_part = (groups + parts - 1) / parts;
   int64_t most = smaller(MOST_COLUMNS, read ? SCRATCH / read : MOST_COLUMNS);
   if (room) most = smaller(most, HELPED_RESULTS / (groups * ROWS * sizeof(float)));
-  product_parts p = {kernel_of(type), (const uint8_t *)w->data + first * group_bytes, scratch, group_bytes,
+  product_parts p = {kernels_of(type), (const uint8_t *)w->data + first * group_bytes, scratch, group_bytes,
                      read ? read : x->nb[1], type, K, 0, (int)groups, (int)per_part};
+  if (all * group_bytes > CACHED) p.kernels.one = NULL;
   for (int64_t b = 0; b < x->ne[3]; b++)
     for (int64_t a = 0; a < x->ne[2]; a++)
       for (int64_t m = 0; m < M; m += most) {

@@ -1,4 +1,8 @@
-/* Sixteen rows of each type times C columns, added to out [C]: the formulas, for vectors of either kind. */
+/*
+ * Sixteen rows of each type times C columns, added to out [C]: the formulas, for vectors of either kind. Those of floats go through G such
+ * groups at once, `group` bytes apart, out [G, C]: a sum waits for the one before it, so that one column of one group alone would leave a
+ * processor with nothing to do most of the time. No sum's order depends on G or C.
+ */
 #ifndef SLED_ROWS_H
 #define SLED_ROWS_H
 
@@ -16,11 +20,14 @@ INLINE void fetch(const uint8_t *w, int wanted) {
 
 INLINE ints word(const column *x, int i) { return all_ints(((const int32_t *)x->values)[i]); }
 
-INLINE void rows_f32(const uint8_t *w, const column *x, int K, int C, floats *out) {
+INLINE void rows_f32(const uint8_t *w, size_t group, int G, const column *x, int K, int C, floats *out) {
   for (int k = 0; k < K; k++) {
     fetch(w + 64 * k, C == 8);
-    const floats row = load((const float *)w + ROWS * k);
-    UNROLL for (int c = 0; c < C; c++) out[c] = plus_product(out[c], row, all(((const float *)x[c].values)[k]));
+    UNROLL for (int g = 0; g < G; g++) {
+      const floats row = load(w + g * group + 64 * k);
+      UNROLL for (int c = 0; c < C; c++)
+        out[g * C + c] = plus_product(out[g * C + c], row, all(((const float *)x[c].values)[k]));
+    }
   }
 }
 
@@ -28,13 +35,16 @@ INLINE void rows_f32(const uint8_t *w, const column *x, int K, int C, floats *ou
 INLINE floats first_of(ints pairs) { return as_floats(shifted_left(pairs)); }
 INLINE floats second_of(ints pairs) { return as_floats(both(pairs, all_ints((int32_t)0xffff0000))); }
 
-INLINE void rows_bf16(const uint8_t *w, const column *x, int K, int C, floats *out) {
+INLINE void rows_bf16(const uint8_t *w, size_t group, int G, const column *x, int K, int C, floats *out) {
   for (int k = 0; k < K / 2; k++) {
     fetch(w + 64 * k, C == 8);
-    const ints row = load_ints(w + 64 * k);
-    UNROLL for (int c = 0; c < C; c++) {
-      out[c] = plus_product(out[c], second_of(row), second_of(word(&x[c], k)));
-      out[c] = plus_product(out[c], first_of(row), first_of(word(&x[c], k)));
+    UNROLL for (int g = 0; g < G; g++) {
+      const ints row = load_ints(w + g * group + 64 * k);
+      UNROLL for (int c = 0; c < C; c++) {
+        floats *sum = &out[g * C + c];
+        *sum = plus_product(*sum, second_of(row), second_of(word(&x[c], k)));
+        *sum = plus_product(*sum, first_of(row), first_of(word(&x[c], k)));
+      }
     }
   }
 }

@@ -19,10 +19,10 @@ const LET_GO_MS = 20;
 type GraphFunctions = Pick<Native, 'ggml' | 'initContext' | 'cLibrary'>;
 
 /** Those that compute nodes, by their numbers in native/graphs.c from 1. */
-export const KERNEL_NAMES = ['product', 'attention', 'norm', 'rmsNorm'] as const;
+export const KERNEL_NAMES = ['product', 'attention', 'norm', 'rmsNorm', 'elu'] as const;
 export type KernelName = (typeof KERNEL_NAMES)[number];
 
-/** By `level`, enum instructions of native/kernels.h; attention and norms are for AVX-512 alone. */
+/** By `level`, enum instructions of native/kernels.h; attention, norms and ELU are for AVX-512 alone. */
 const INSTRUCTIONS = ['avx2', 'avx512', 'avx512-bf16'] as const;
 
 /**
@@ -33,6 +33,8 @@ export class Kernels implements WeightLayout {
   readonly instructions: (typeof INSTRUCTIONS)[number];
   readonly #native: GraphFunctions;
   readonly #functions: KernelFunctions;
+  /** Whether ELU of float32 without gaps is ours; ggml's is slower than a formula of several operations. */
+  readonly hasElu: boolean;
   /** How ggml writes each of KERNEL_NAMES down. */
   readonly operations: Uint8Array;
   readonly #known = new Map<string, boolean>();
@@ -42,6 +44,7 @@ export class Kernels implements WeightLayout {
     this.#native = native;
     this.#functions = functions;
     this.instructions = INSTRUCTIONS[level - 1];
+    this.hasElu = this.instructions !== 'avx2';
     this.operations = new Uint8Array(OP_BYTES * KERNEL_NAMES.length);
     KERNEL_NAMES.forEach((name, i) => this.operations.set(customOperation(native, functions[name]), OP_BYTES * i));
   }
@@ -89,6 +92,8 @@ export class Kernels implements WeightLayout {
   kernelFor(node: Tensor): KernelName | undefined {
     if (node.op === 'mulMat') return node.sources[0].root.storage?.layout && 'product';
     if (node.op === 'flashAttention') return this.#attends(node) ? 'attention' : undefined;
+    if (node.op === 'elu')
+      return this.hasElu && node.type === 'f32' && node.sources[0].isContiguous ? 'elu' : undefined;
     if (node.op !== 'norm' && node.op !== 'rms_norm') return undefined;
     if (!this.#fits('norm_fits', node.ne[0])) return undefined;
     return node.op === 'norm' ? 'norm' : 'rmsNorm';

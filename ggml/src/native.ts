@@ -48,6 +48,7 @@ export type KernelFunctions = Functions<typeof KERNELS> & {
   readonly attention: Pointer;
   readonly norm: Pointer;
   readonly rmsNorm: Pointer;
+  readonly elu: Pointer;
   readonly help: Pointer;
 };
 
@@ -109,6 +110,7 @@ function openKernels(native: Omit<Native, 'kernels' | 'assembler'>): Pick<Native
     attention: address('attention'),
     norm: address('norm'),
     rmsNorm: address('rms_norm'),
+    elu: address('elu'),
     help: address('help'),
   };
   return { kernels: new Kernels(native, { ...functions, ...addresses }, level), assembler };

@@ -85,7 +85,9 @@ const tolerance = (type: Type, K: number) => (kernels?.supports(type, K, 16) ? 2
 
 describe.each(TYPES)('products of %s', (type) => {
   const K = type === 'q4_K' ? 512 : 160;
-  const product = { type, K, N: 48, values: noise(K * 48) };
+  // Seven groups of sixteen rows: one column takes some types by fours.
+  const N = 112;
+  const product = { type, K, N, values: noise(K * N) };
   const w = stored(type, product.values, K);
 
   test.each([1, 2, 3, 4, 5, 7, 8, 9, 15, 64, 65, 131])('with %i columns', (M) => {
@@ -94,7 +96,7 @@ describe.each(TYPES)('products of %s', (type) => {
     expect(difference(y, expectedProduct(type, w, columnsOf(x, K)))).toBeLessThan(7 * tolerance(type, K));
   });
 
-  test.runIf(kernels?.supports(type, K, 48))('with columns that overlap', () => {
+  test.runIf(kernels?.supports(type, K, N))('with columns that overlap', () => {
     const stride = K / 4;
     const x = noise(K * 12, 3);
     const y = multiply(product, x, ({ ops }, input) => ops.view(input, [K, 12], { strides: [stride] }));
@@ -108,7 +110,7 @@ describe.each(TYPES)('products of %s', (type) => {
     expect(difference(z, expectedProduct(type, w, columnsOf(noise(K * 6, 4), K)))).toBeLessThan(tolerance(type, K));
   });
 
-  test.runIf(kernels?.supports(type, K, 48))(
+  test.runIf(kernels?.supports(type, K, N))(
     'are the same bits on any backend, with any threads and beside any columns',
     () => {
       const x = noise(K * 9, 5);
@@ -122,15 +124,15 @@ describe.each(TYPES)('products of %s', (type) => {
   );
 
   // ggml's products of blocks make a number of NaN.
-  test.runIf(kernels?.supports(type, K, 48))('pass NaN and infinity on, and take zeros', () => {
+  test.runIf(kernels?.supports(type, K, N))('pass NaN and infinity on, and take zeros', () => {
     const x = noise(K * 4, 6);
     x[3] = NaN;
     x[2 * K + 5] = Infinity;
     x.fill(0, 3 * K);
     const y = multiply(product, x, ({ ops }, input) => ops.reshape(input, K, 4));
-    const finite = Array.from({ length: 4 }, (_, m) => y.subarray(48 * m, 48 * m + 48).every(Number.isFinite));
+    const finite = Array.from({ length: 4 }, (_, m) => y.subarray(N * m, N * m + N).every(Number.isFinite));
     expect(finite).toEqual([false, true, false, true]);
-    expect([...y.subarray(144)]).toEqual(new Array(48).fill(0));
+    expect([...y.subarray(3 * N)]).toEqual(new Array(N).fill(0));
   });
 });
 
@@ -259,6 +261,27 @@ describe('attention', () => {
     expect([...y.subarray(0, 256)]).toEqual(new Array(256).fill(0));
     expect(y.subarray(256, 256 + 64).every(Number.isNaN)).toBe(true);
     expect(y.subarray(256 + 64).every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('elu', () => {
+  const elu = (ne: readonly number[], data: Float32Array, on: Backend) =>
+    evaluate(on, [{ ne, data }], ({ ops }, input) => ops.elu(input)).values;
+
+  test.each([[1], [15], [16], [17, 3], [64, 5, 2]])('is that of double precision: %i, %s', (...ne) => {
+    const data = noise(
+      ne.reduce((a, b) => a * b),
+      3,
+    ).map((x, i) => x * [1e-4, 1, 20, 120][i % 4]);
+    const [one, three] = backends.map((on) => elu(ne, data, on));
+    const expected = Float32Array.from(data, (x) => (x > 0 ? x : Math.expm1(x)));
+    expect(difference(one, expected)).toBeLessThan(3e-7);
+    expect(three).toEqual(one);
+  });
+
+  test('passes NaN and infinities on', () => {
+    const y = elu([5], Float32Array.of(NaN, Infinity, -Infinity, 0, -0), backend);
+    expect([...y].map((x) => x + 0)).toEqual([NaN, Infinity, -1, 0, 0]);
   });
 });
 

@@ -39,7 +39,8 @@ export async function buildChunkGraph(
   const input = context.input('f32', [network.channels, chunk.columns], 'input');
   const state = context.input('f32', [layout.length], 'state');
   const graph = context.graph();
-  const builder = new ChunkBuilder(context, graph, network, { layout, state, chunk });
+  const activation = backend.kernels?.hasElu ? context.ops.elu : (x: Tensor) => elu(context.ops, x);
+  const builder = new ChunkBuilder(context, graph, network, { layout, state, chunk, activation });
   const output = builder.run(input).output();
   for (const kept of builder.nextState.values()) graph.expand(kept.output());
   graph.expand(output);
@@ -62,7 +63,12 @@ class ChunkBuilder {
     private readonly context: Context,
     private readonly graph: Graph,
     private readonly network: LoadedNetwork,
-    private readonly given: { readonly layout: StateLayout; readonly state: Tensor; readonly chunk: ChunkShape },
+    private readonly given: {
+      readonly layout: StateLayout;
+      readonly state: Tensor;
+      readonly chunk: ChunkShape;
+      readonly activation: (x: Tensor) => Tensor;
+    },
   ) {
     this.scratch = new Scratch(context, graph, network.scratch);
   }
@@ -171,8 +177,7 @@ class ChunkBuilder {
   }
 
   private elu(x: Tensor): Tensor {
-    const { ops } = this.context;
-    return ops.reshape(elu(ops, this.asFrames(x)), x.ne[0], x.ne[1]);
+    return this.context.ops.reshape(this.given.activation(this.asFrames(x)), x.ne[0], x.ne[1]);
   }
 
   private linear(name: string, x: Tensor): Tensor {
