@@ -2,8 +2,8 @@
 //   node bench/speak.mjs --model FOLDER [--frames 230] [--threads N] [--device gpu] [--types q4_K,q8_0,bf16,f32] [--python VENV/bin/python --sled CHECKOUT]
 // FOLDER: a checkpoint in the released layout with its codec in codec/; `python bench/reference.py CHECKOUT write FOLDER` makes one.
 // The limit is the time to read a frame's weights once at the bandwidth that bench/bandwidth.mjs measures. Key and value cache, noise and
-// activations come on top. First sound: from a text's first six words to the first samples, streaming, warm. All are medians: first sound
-// of five, the rest of three, one stream, one without guidance and four in turn.
+// activations come on top. First sound: from a text's first six words to the first samples, streaming, warm. All are medians
+// of five: one stream, one without guidance and four in turn.
 import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -13,8 +13,7 @@ import { SledTts } from '../dist/index.js';
 import { memoryBandwidth } from './bandwidth.mjs';
 import { bytesPerFrame, draw, free, load, TEXT } from './voice-parts.mjs';
 
-const FIRST_SOUNDS = 5;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const WARM_UP_FRAMES = 10;
 const STREAMS = 4;
 const TURNS = { textPerTurn: 5, framesPerTurn: 45 };
@@ -159,7 +158,7 @@ async function firstSound(parts, guidanceScale) {
   const config = { ...parts.config, ...(parts.config.textPerTurn === Infinity ? TURNS : {}) };
   const tts = new SledTts({ ...parts, config });
   const times = [];
-  for (let round = -1; round < FIRST_SOUNDS; round++) {
+  for (let round = -1; round < ROUNDS; round++) {
     let end;
     const silence = new Promise((resolve) => (end = resolve));
     const words = async function* () {
