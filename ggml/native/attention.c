@@ -168,20 +168,22 @@ INLINE void attend(const query *a, int V, int G, enum numbers as) {
 ATTEND(2, HALVES)
 ATTEND(4, HALVES)
 ATTEND(8, HALVES)
-ATTEND(2, BYTES)
 ATTEND(4, BYTES)
-ATTEND(8, BYTES)
 
 static int heads_together(int64_t H) { return H % 16 == 0 ? 16 : H % 4 == 0 ? 4 : 1; }
 
-/* Whether T queries of heads of E over K positions are for this kernel; for many queries ggml's shares what it reads. */
-EXPORT int sled_kernels_attention_fits(int64_t E, int64_t T, int64_t K) {
-  return instructions_used() >= AVX512 && (E == 32 || E == 64 || E == 128) && T <= MOST_QUERIES && K <= LONGEST;
+/*
+ * Whether T queries of heads of E over K positions of a type are for this kernel, q8_0 for heads of 64 alone, which all released models
+ * have; for many queries ggml's shares what it reads.
+ */
+EXPORT int sled_kernels_attention_fits(int type, int64_t E, int64_t T, int64_t K) {
+  const int known = type == F16 ? E == 32 || E == 64 || E == 128 : type == Q8_0 && E == 64;
+  return instructions_used() >= AVX512 && known && T <= MOST_QUERIES && K <= LONGEST;
 }
 
 static void attend_to(const query *a, int E, int G) {
-  if (a->as == HALVES) (E == 32 ? attend_2_HALVES : E == 64 ? attend_4_HALVES : attend_8_HALVES)(a, G);
-  else (E == 32 ? attend_2_BYTES : E == 64 ? attend_4_BYTES : attend_8_BYTES)(a, G);
+  if (a->as == BYTES) attend_4_BYTES(a, G);
+  else (E == 32 ? attend_2_HALVES : E == 64 ? attend_4_HALVES : attend_8_HALVES)(a, G);
 }
 
 /* The operation in units, each a query of G neighbouring heads, in the order of the results: heads, then queries, then rows. */

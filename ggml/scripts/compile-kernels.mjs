@@ -12,6 +12,8 @@ const library = join(folder, `build/kernels-${process.platform}-${process.arch}.
 // Without the C library, so that it runs beside any version of it.
 const FLAGS = ['-std=c11', '-O3', '-fno-math-errno', '-Wall', '-Wextra', '-Werror', '-fvisibility=hidden'];
 FLAGS.push('-shared', '-fPIC', '-nostdlib', '-s');
+// One file of 4 KB less a segment.
+FLAGS.push('-Wl,-z,noseparate-code', '-Wl,--build-id=none');
 // It stays loaded until the process ends: its helper still runs when Node closes the libraries that it opened.
 FLAGS.push('-Wl,-z,nodelete');
 

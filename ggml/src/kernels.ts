@@ -108,20 +108,20 @@ export class Kernels implements WeightLayout {
     return fits;
   }
 
-  /** Whether heads of E are attended to from keys and values in q8_0, which take half of float16's bytes. */
+  /** Whether attention of heads of E over keys and values in q8_0, half of float16's bytes, is ours. */
   attendsToBytes(E: number): boolean {
-    return E % 32 === 0 && this.#fits('attention_fits', E, 1, 1);
+    return this.#fits('attention_fits', TENSOR_TYPES.q8_0.id, E, 1, 1);
   }
 
-  /** Heads of queries, keys and values side by side, keys and values in f16 or q8_0. */
+  /** Heads of queries, keys and values side by side, keys and values of one type. */
   #attends({ sources: [q, k, v, mask] }: Tensor): boolean {
     const [E, T, H] = q.ne;
     const together = q.nb[2] === 4 * E && q.nb[1] === 4 * E * H && q.nb[3] === 4 * E * H * T;
-    const isKept = k.type === v.type && (k.type === 'f16' || (k.type === 'q8_0' && E % 32 === 0));
-    const neighbours = together && isKept && [k, v].every(({ nb }) => nb[2] === rowBytes(k.type, E));
+    if (!this.#fits('attention_fits', TENSOR_TYPES[k.type].id, E, T, k.ne[1])) return false;
+    const neighbours = together && [k, v].every(({ type, nb }) => type === k.type && nb[2] === rowBytes(type, E));
     const plain = neighbours && [k, v].every(({ ne }) => ne[0] === E && ne[2] === H);
     const masked = (mask as Tensor | undefined) === undefined || (mask.ne[2] === 1 && mask.isContiguous);
-    return plain && masked && this.#fits('attention_fits', E, T, k.ne[1]);
+    return plain && masked;
   }
 }
 

@@ -204,7 +204,7 @@ export const KERNELS = {
   supported: ['int', 'int'],
   product_fits: ['int', 'int', 'int64', 'int64'],
   pack: ['void', 'int', 'int64', 'int64', 'memory', 'ptr'],
-  attention_fits: ['int', 'int64', 'int64', 'int64'],
+  attention_fits: ['int', 'int', 'int64', 'int64', 'int64'],
   norm_fits: ['int', 'int64'],
   assemble: ['int', 'memory', 'memory', 'memory', 'memory'],
   helper_wanted: ['int'],

@@ -66,6 +66,7 @@ test('the package exports what it promises', () => {
     'TENSOR_TYPES',
     'Tensor',
     'graphComputations',
+    'isQuantized',
     'liveObjects',
     'openGgml',
     'openGgmlAsync',

@@ -7,8 +7,8 @@ import { TorchRandom } from '../../../src/generate/torch-random.js';
 import { collectFrames, EXACT, goldenConfig, hashedCheckpoint, largestDifference } from './golden-cases.js';
 
 const TYPES: CacheType[] = ['f32', 'f16', 'q8_0'];
-/** Heads of 32, a block of q8_0. */
-const config = { ...goldenConfig('even-stream'), width: 64, heads: 2 };
+/** Heads of 64, two blocks of q8_0. */
+const config = { ...goldenConfig('even-stream'), width: 128, heads: 2 };
 const C = config.width;
 
 let ggml: Ggml;
