@@ -135,7 +135,8 @@ export class Graph extends NativeOwner implements TensorStorage {
     // A tensor of another context lives as long as that.
     for (const tensor of this.#order) if (tensor.context !== this.#context) void tensor.pointer;
     this.#owners.clear();
-    for (const owner of [this, backend, ...this.#order.flatMap(ownersOf)]) this.#owners.add(owner);
+    for (const owner of [this, backend]) this.#owners.add(owner);
+    for (const tensor of this.#order) for (const owner of ownersOf(tensor)) this.#owners.add(owner);
     this.#backend = backend;
     return { native: this.#native, backend, order: this.#order };
   }
